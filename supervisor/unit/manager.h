@@ -1,0 +1,48 @@
+#pragma once
+/*
+ * systemd's Manager over one bus connection: jobs on units and their outcome.
+ * Only asynchronous calls, job mode "fail". A lost connection is an outcome:
+ * every pending job reports UNIT_JOB_LOST when the UnitManager is freed.
+ */
+#include <systemd/sd-bus.h>
+#include "util/fault.h"
+
+typedef enum UnitJobResult {
+        UNIT_JOB_DONE,
+        UNIT_JOB_FAILED,   /* the job ran and failed: timeout, dependency, assert, exit status */
+        UNIT_JOB_CANCELED, /* somebody else's job replaced it */
+        UNIT_JOB_REFUSED,  /* systemd or polkit did not accept the call */
+        UNIT_JOB_LOST,     /* the bus went away: nothing is known */
+} UnitJobResult;
+
+const char *unit_job_result_to_string(UnitJobResult result);
+
+typedef struct UnitManager UnitManager;
+typedef struct UnitJob UnitJob;
+
+/* @text says what systemd said. The job is over: the handler or its owner frees it by unit_job_free(). */
+typedef void (*UnitJobDone)(UnitJob *job, UnitJobResult result, const char *text, void *userdata);
+
+/* Subscribes to systemd's signals. @bus is referenced. */
+int unit_manager_new(sd_bus *bus, UnitManager **ret);
+UnitManager *unit_manager_free(UnitManager *manager); /* returns NULL */
+DEFINE_CLEANUP(UnitManager *, unit_manager_free)
+sd_bus *unit_manager_bus(UnitManager *manager);
+
+/* Called after somebody else's job (systemctl, a boot, an automatic restart) on any unit was done. */
+typedef void (*UnitForeignJobHandler)(const char *unit, void *userdata);
+void unit_manager_on_foreign_job(UnitManager *manager, UnitForeignJobHandler handler, void *userdata);
+
+/*
+ * Queues @method ("StartUnit", "StopUnit", "RestartUnit") on @unit; done() is
+ * called exactly once, never from inside this function. -ENOTCONN: no bus.
+ */
+int unit_job_start(UnitManager *manager, const char *method, const char *unit, UnitJobDone done, void *userdata,
+                   UnitJob **ret);
+
+/* Loses interest in the outcome; the job itself goes on in systemd. Returns NULL. */
+UnitJob *unit_job_free(UnitJob *job);
+DEFINE_CLEANUP(UnitJob *, unit_job_free)
+
+/* Clears the failed state and the start limit; nothing waits for it. */
+int unit_reset_failed(UnitManager *manager, const char *unit);
