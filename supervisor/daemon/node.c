@@ -1,0 +1,361 @@
+#include "daemon/node.h"
+#include "daemon/upgrade.h"
+#include "muster-build.h"
+#include "upgrade/links.h"
+#include "util/text.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <systemd/sd-journal.h>
+
+#define PROBE_MARGIN_USEC (5 * USEC_PER_SEC)
+
+int node_new(Daemon *daemon, const char *name, Node **ret) {
+        cleanup_(node_freep) Node *node = calloc(1, sizeof *node);
+        cleanup_free_ char *key = NULL;
+        int r;
+
+        if (!node)
+                return -ENOMEM;
+        node->dirfd = -1;
+        node->daemon = daemon;
+        if (str_replace(&node->name, name) < 0 || asprintf(&key, "hold.%s", name) < 0)
+                return -ENOMEM;
+        r = journal_get(daemon->journal, key, &node->hold, NULL);
+        if (r >= 0)
+                r = journal_last_job(daemon->journal, name, &node->last, NULL);
+        if (r < 0)
+                return r;
+        (void) node_open(node, NULL);
+        *ret = TAKE_PTR(node);
+        return 0;
+}
+
+Node *node_free(Node *node) {
+        if (!node)
+                return NULL;
+        upgrade_free(node->staging);
+        upgrade_free(node->upgrade);
+        upgrade_job_free(node->last);
+        monitor_free(node->monitor);
+        unit_watch_free(node->watch);
+        node_config_free(node->config);
+        json_decref(node->hold);
+        if (node->dirfd >= 0)
+                close(node->dirfd);
+        free(node->config_error);
+        free(node->shown_verdict);
+        free(node->name);
+        free(node);
+        return NULL;
+}
+
+int node_open(Node *node, Fault *reterr) {
+        cleanup_free_ char *path = NULL;
+        struct stat st;
+
+        if (node->dirfd >= 0 && fstat(node->dirfd, &st) == 0 && st.st_nlink > 0)
+                return 0;
+        if (asprintf(&path, MUSTER_STATEDIR "/nodes/%s", node->name) < 0)
+                return -ENOMEM;
+        if (node->dirfd >= 0)
+                close(TAKE_FD(node->dirfd));
+        node->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (node->dirfd < 0)
+                return fault_errno(reterr, -errno, "Failed to open '%s' (run 'musterctl apply %s' first)", path,
+                                   node->name);
+        return 0;
+}
+
+const UnitStatus *node_unit(const Node *node) {
+        const UnitStatus *status = node->watch ? unit_watch_status(node->watch) : NULL;
+
+        return status && status->known ? status : NULL;
+}
+
+/* --- what the unit does ------------------------------------------------ */
+
+static void node_update_facts(Node *node) {
+        const UnitStatus *status = node_unit(node);
+        UnitFacts *facts = &node->facts;
+        bool first = facts->active == UNIT_ACTIVE_UNKNOWN;
+
+        if (!status || !node->config)
+                return;
+        facts->active = unit_active_from_string(status->active_state);
+        facts->sub = unit_sub_from_string(status->sub_state);
+        facts->result = unit_result_from_string(status->result);
+        facts->n_restarts = status->n_restarts;
+        facts->active_since_monotonic = status->active_enter_monotonic;
+        facts->exit_status = status->exec_main_status;
+        facts->permit = !node_config_is_managed(node->config) || node->dirfd < 0 || permit_exists(node->dirfd);
+        /* Down without a failure, and not by us: somebody stopped it. What was so before musterd started counts too. */
+        if (!unit_status_is_down(status))
+                facts->stopped_by_operator = false;
+        else if (node->foreign_job || first)
+                facts->stopped_by_operator = facts->result == UNIT_RESULT_SUCCESS && status->load_state &&
+                                             status->active_enter_realtime > 0;
+        node->foreign_job = false;
+        if (node->monitor)
+                monitor_set_facts(node->monitor, facts);
+}
+
+static void on_unit_changed(UnitWatch *watch, void *userdata) {
+        Node *node = userdata;
+
+        node_update_facts(node);
+        if (node->upgrade)
+                upgrade_on_unit(node->upgrade);
+        node_changed(node);
+}
+
+void node_attach(Node *node) {
+        node->watch = unit_watch_free(node->watch);
+        if (!node->daemon->units || !node->config)
+                return;
+        if (unit_watch_new(node->daemon->units, node_config_unit(node->config), on_unit_changed, node,
+                           &node->watch) < 0)
+                sd_journal_print(LOG_ERR, "Failed to watch unit '%s'", node_config_unit(node->config));
+}
+
+/* --- what the chain says ------------------------------------------------ */
+
+static void on_sample(Monitor *monitor, bool changed, void *userdata) {
+        Node *node = userdata;
+
+        if (node->upgrade)
+                upgrade_on_sample(node->upgrade);
+        node_changed(node);
+}
+
+static void on_probe_done(bool ok, const char *text, const json_t *result, void *userdata) {
+        Node *node = userdata;
+
+        node->probe = NULL;
+        if (node->monitor)
+                monitor_absorb_probe(node->monitor, ok ? json_str(result, "stdout") ?: "" : NULL, ok ? NULL : text);
+}
+
+/* Family exec: the operator's script runs in the hook worker, never in this process. */
+static int on_probe_wanted(void *userdata, const char *path) {
+        Node *node = userdata;
+        cleanup_json_ json_t *order = NULL;
+        int r = -ENOMEM;
+
+        if (node->probe)
+                return -EBUSY;
+        order = json_pack("{s:s, s:s, s:s, s:{s:s, s:s}, s:I}", "verb", "probe", "path", path, "event", "probe",
+                          "environment", "MUSTER_NODE", node->name, "MUSTER_RPC", node->config->rpc ?: "",
+                          "timeout_usec", (json_int_t) node->config->rpc_timeout);
+        if (order)
+                r = worker_run(node->daemon->workers, WORKER_HOOK, node->name, "probe", order,
+                               node->config->rpc_timeout + PROBE_MARGIN_USEC, on_probe_done, node, &node->probe);
+        return r;
+}
+
+static int node_replace_monitor(Node *node) {
+        int r;
+
+        node->monitor = monitor_free(node->monitor);
+        node->probe = worker_run_cancel(node->probe);
+        r = monitor_new(&node->monitor, node->daemon->event, node->daemon->http, node->config, on_sample,
+                        on_probe_wanted, node);
+        if (r < 0)
+                return r;
+        node_update_facts(node);
+        return 0;
+}
+
+int node_configure(Node *node, NodeConfig *config, const char *error) {
+        bool first = !node->config;
+        int r;
+
+        r = str_replace(&node->config_error, error);
+        if (r < 0 || !config) {
+                node_config_free(config);
+                return r;
+        }
+        if (node->config && str_eq(node->config->digest, config->digest)) {
+                node_config_free(config);
+                return 0;
+        }
+        node->monitor = monitor_free(node->monitor); /* it borrows the configuration */
+        node_config_free(node->config);
+        node->config = config;
+        (void) node_open(node, NULL);
+        node_attach(node);
+        r = node_replace_monitor(node);
+        if (r < 0)
+                return r;
+        if (first && node->staging)
+                upgrade_continue(node->staging);
+        if (first && node->upgrade)
+                upgrade_continue(node->upgrade);
+        return 0;
+}
+
+/* --- what people see ----------------------------------------------------- */
+
+static void on_notified(bool ok, const char *text, const json_t *result, void *userdata) {
+        if (!ok)
+                sd_journal_print(LOG_WARNING, "A notify hook failed, ignoring: %s", text);
+}
+
+/* What an upgrade does to the unit is told by its transitions; before systemd has answered there is no verdict. */
+static bool verdict_is_noise(const Node *node) {
+        UpgradeState state = node->upgrade ? upgrade_job(node->upgrade)->state : _UPGRADE_NONE;
+
+        return node->facts.active == UNIT_ACTIVE_UNKNOWN ||
+               (upgrade_state_touches_node(state) && state != UPGRADE_PROBATION);
+}
+
+static void node_record_verdict(Node *node) {
+        const char *reason, *name;
+        Verdict verdict;
+        JournalEvent event;
+
+        if (!node->monitor || verdict_is_noise(node))
+                return;
+        verdict = monitor_verdict(node->monitor, &reason, NULL);
+        name = verdict_to_string(verdict);
+        if (str_eq(name, node->shown_verdict))
+                return;
+        event = (JournalEvent){ .node = node->name,
+                                .kind = verdict_is_good(verdict) || verdict == VERDICT_HELD ? "verdict" : "alarm",
+                                .from = node->shown_verdict,
+                                .to = name,
+                                .text = reason,
+                                .height = monitor_sample(node->monitor)->height };
+        daemon_record(node->daemon, &event);
+        (void) str_replace(&node->shown_verdict, name);
+        if (str_eq(event.kind, "alarm"))
+                (void) node_run_hooks(node, "notify", NULL, on_notified, NULL, NULL);
+}
+
+void node_changed(Node *node) {
+        const DaemonObserver *o = &node->daemon->observer;
+
+        node_record_verdict(node);
+        if (o->node_changed)
+                o->node_changed(node, o->userdata);
+}
+
+void node_record_act(Node *node, const char *job, const Caller *by, const char *format, ...) {
+        cleanup_free_ char *text = NULL;
+        JournalEvent event = { .node = node->name, .job = job, .kind = "act", .by = by, .height = CHAIN_UNKNOWN };
+        va_list ap;
+
+        va_start(ap, format);
+        if (vasprintf(&text, format, ap) < 0)
+                text = NULL;
+        va_end(ap);
+        event.text = text;
+        daemon_record(node->daemon, &event);
+}
+
+/* --- may we? --------------------------------------------------------------- */
+
+int node_may_act(const Node *node, const Caller *by, unsigned grant, Fault *reterr) {
+        const NodeConfig *config = node->config;
+
+        if (!config)
+                return fault_set(reterr, DAEMON_E_REFUSED, "node '%s' has no readable configuration: %s", node->name,
+                                 node->config_error ?: "musterctl config check");
+        if (!node_config_is_managed(config))
+                return fault_set(reterr, DAEMON_E_REFUSED,
+                                 "node '%s' is the existing unit %s, which is only observed: upgrade and hold need a "
+                                 "node that muster runs (remove 'unit' from %s and run 'musterctl apply')",
+                                 node->name, config->unit, config->path);
+        if (node->daemon->freeze)
+                return fault_set(reterr, DAEMON_E_REFUSED, "this host is frozen (%s): 'musterctl thaw' first",
+                                 json_str(node->daemon->freeze, "reason") ?: "");
+        if (config->mode == NODE_MODE_OBSERVE)
+                return fault_set(reterr, DAEMON_E_REFUSED,
+                                 "node '%s' is in mode observe, where no unit method is called: set mode = manual in "
+                                 "%s and run 'musterctl reload'",
+                                 node->name, config->path);
+        if (by->uid == UID_NOBODY_KNOWN && (config->mode != NODE_MODE_AUTO || (config->grants & grant) != grant))
+                return fault_set(reterr, DAEMON_E_REFUSED, "node '%s' does not grant this to muster by itself",
+                                 node->name);
+        return 0;
+}
+
+/* --- hold ------------------------------------------------------------------ */
+
+static int node_store_hold(Node *node, json_t *hold, const Caller *by, const char *text, Fault *reterr) {
+        cleanup_json_ json_t *owned = hold;
+        cleanup_free_ char *key = NULL;
+        JournalEvent event = { .node = node->name,
+                               .kind = "act",
+                               .to = hold ? "held" : "unheld",
+                               .text = text,
+                               .by = by,
+                               .height = CHAIN_UNKNOWN };
+        int r;
+
+        if (asprintf(&key, "hold.%s", node->name) < 0)
+                return -ENOMEM;
+        r = journal_set(node->daemon->journal, key, hold, &event, reterr);
+        if (r < 0)
+                return r;
+        json_decref(node->hold);
+        node->hold = TAKE_PTR(owned);
+        daemon_publish(node->daemon, &event);
+        return 0;
+}
+
+static int node_hold_check(Node *node, Fault *reterr) {
+        int r;
+
+        if (!node->config || !node_config_is_managed(node->config))
+                return fault_set(reterr, DAEMON_E_REFUSED, "node '%s' is only observed: muster cannot hold it",
+                                 node->name);
+        if (node->upgrade && upgrade_state_touches_node(upgrade_job(node->upgrade)->state))
+                return fault_set(reterr, DAEMON_E_BUSY, "an upgrade is '%s': wait for its end, or cancel it",
+                                 upgrade_state_to_string(upgrade_job(node->upgrade)->state));
+        r = node_open(node, reterr);
+        return r < 0 ? r : 0;
+}
+
+int node_hold(Node *node, const Caller *by, Fault *reterr) {
+        json_t *hold;
+        int r;
+
+        r = node_hold_check(node, reterr);
+        if (r != 0)
+                return r;
+        hold = json_pack("{s:s, s:I, s:I}", "reason", by->why ?: "", "uid", (json_int_t) by->uid, "since_usec",
+                         (json_int_t) now_realtime_usec());
+        if (!hold)
+                return -ENOMEM;
+        r = node_store_hold(node, hold, by, "held: it is not started again until unhold", reterr);
+        if (r >= 0)
+                r = permit_remove(node->dirfd, reterr);
+        node_update_facts(node);
+        node_changed(node);
+        return r;
+}
+
+int node_unhold(Node *node, const Caller *by, Fault *reterr) {
+        cleanup_free_ char *current = NULL;
+        int r;
+
+        if (node->daemon->freeze)
+                return fault_set(reterr, DAEMON_E_REFUSED, "this host is frozen: 'musterctl thaw' first");
+        r = node_hold_check(node, reterr);
+        if (r != 0)
+                return r;
+        r = release_link_read(node->dirfd, "current", &current, reterr);
+        if (r < 0)
+                return r;
+        /* The permit first: a crash in between leaves a held node whose permit the next unhold finds written. */
+        if (current)
+                r = permit_write(node->dirfd, reterr);
+        if (r >= 0)
+                r = node_store_hold(node, NULL, by, "no longer held", reterr);
+        node_update_facts(node);
+        node_changed(node);
+        return r;
+}

@@ -1,0 +1,101 @@
+/*
+ * The probation of a running upgrade: post-start hooks, then every sample and
+ * every change of the unit goes to health/probation.c, then the health hooks
+ * have the last word. A restart of musterd begins the window anew.
+ */
+#include "daemon/upgrade-run.h"
+#include "util/text.h"
+
+#include <inttypes.h>
+
+#define HEALTH_RETRY_USEC (5 * USEC_PER_SEC)
+#define LOOK_USEC USEC_PER_SEC /* also when no sample comes */
+
+static void probation_look_again(Upgrade *u) {
+        upgrade_probation_check(u);
+}
+
+static void health_hooks(Upgrade *u);
+
+static void on_health(Upgrade *u, bool ok, const char *text, const json_t *result) {
+        const ChainSample *sample = monitor_sample(u->node->monitor);
+
+        if (!ok && json_bool(result, "retry")) {
+                upgrade_say(u, "%s; asked to try again", text);
+                upgrade_after(u, HEALTH_RETRY_USEC, health_hooks);
+        } else if (!ok)
+                upgrade_fail(u, "%s", text);
+        else if (sample->height != CHAIN_UNKNOWN)
+                upgrade_event(u, UPGRADE_EV_OK, "version %s passed its probation, head %" PRId64, u->job->version,
+                              sample->height);
+        else
+                upgrade_event(u, UPGRADE_EV_OK, "version %s passed its probation", u->job->version);
+}
+
+static void health_hooks(Upgrade *u) {
+        upgrade_hooks(u, "health", on_health);
+}
+
+/* Stopped on purpose: starting another version against the operator would be wrong. */
+static void probation_failed(Upgrade *u, const char *reason) {
+        if (u->node->facts.stopped_by_operator)
+                upgrade_event(u, UPGRADE_EV_GIVE_UP,
+                              "the node was stopped by an operator during its probation (%s): 'systemctl start %s' "
+                              "keeps version %s, 'musterctl rollback %s' goes back",
+                              reason, node_config_unit(u->node->config), u->job->version, u->node->name);
+        else
+                upgrade_fail(u, "%s", reason);
+}
+
+void upgrade_probation_check(Upgrade *u) {
+        const NodeConfig *config = u->node->config;
+        const ChainSample *sample = monitor_sample(u->node->monitor);
+        const ReferenceView *references;
+        size_t n_references = monitor_references(u->node->monitor, &references);
+        cleanup_free_ char *reason = NULL;
+        ProbationOutcome outcome;
+
+        u->probation.chain_id = config->chain_id; /* a reload may have replaced it */
+        outcome = probation_step(&u->probation, &config->probation, sample->at_monotonic > 0 ? sample : NULL,
+                                 &u->node->facts, references, n_references, now_monotonic_usec(), &reason);
+        switch (outcome) {
+        case PROBATION_FAIL:
+                probation_failed(u, reason ?: "failed");
+                return;
+        case PROBATION_PASS:
+                if (u->hooks_done && !u->run && !u->timer)
+                        health_hooks(u);
+                return;
+        case PROBATION_WAIT:
+                break;
+        }
+        if (u->run)
+                return;
+        upgrade_say(u, "%s", reason ?: "on probation");
+        upgrade_after(u, LOOK_USEC, probation_look_again);
+}
+
+static void on_post_start(Upgrade *u, bool ok, const char *text, const json_t *result) {
+        if (!ok && !json_bool(result, "retry")) {
+                upgrade_fail(u, "%s", text);
+                return;
+        }
+        u->hooks_done = true;
+        upgrade_probation_check(u);
+}
+
+void upgrade_enter_probation(Upgrade *u) {
+        const json_t *baseline = json_object_get(u->job->facts, "baseline");
+        const json_t *height = json_object_get(baseline, "height");
+
+        probation_init(&u->probation, now_monotonic_usec());
+        if (json_is_integer(height))
+                u->probation.height = json_integer_value(height);
+        u->probation.was_signing = json_bool(baseline, "signing");
+        u->probation.n_restarts = u->node->facts.n_restarts;
+        u->on_unit = probation_look_again;
+        monitor_set_urgent(u->node->monitor, true);
+        monitor_poll_now(u->node->monitor);
+        upgrade_say(u, "post-start hooks");
+        upgrade_hooks(u, "post-start", on_post_start);
+}

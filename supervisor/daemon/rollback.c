@@ -1,0 +1,115 @@
+/*
+ * rolling-back: stop, take the signing position, give the data back where it
+ * was kept and used, point `current` back, start, see it alive. Every step is
+ * idempotent and finds out for itself whether it was done: after a crash they
+ * all run again from the first.
+ *
+ * The signing state only moves forward: the worker carries the live one into
+ * the data that comes back, and the launcher refuses anything below the mark.
+ */
+#include "daemon/upgrade-run.h"
+#include "upgrade/links.h"
+#include "util/text.h"
+
+#include <inttypes.h>
+
+enum {
+        ROLLBACK_STOPPING,
+        ROLLBACK_WAITING, /* the old release runs: is it alive? */
+};
+
+static bool answered_before(const Upgrade *u) {
+        return json_bool(json_object_get(u->job->facts, "baseline"), "answered");
+}
+
+void upgrade_rolling_back_check(Upgrade *u) {
+        const ChainSample *sample = monitor_sample(u->node->monitor);
+
+        if (u->step != ROLLBACK_WAITING || !sample->answered || sample->at_monotonic < u->start_monotonic)
+                return;
+        if (!upgrade_node_runs(u, u->job->from))
+                return;
+        upgrade_event(u, UPGRADE_EV_OK, "%s; version %s runs again, head %" PRId64, u->job->reason, u->job->from,
+                      sample->height);
+}
+
+static void old_release_is_silent(Upgrade *u) {
+        if (!answered_before(u) && upgrade_node_runs(u, u->job->from))
+                upgrade_event(u, UPGRADE_EV_OK, "%s; version %s runs again, its RPC was silent before, too",
+                              u->job->reason, u->job->from);
+        else
+                upgrade_event(u, UPGRADE_EV_FAIL,
+                              "%s; version %s was started again but does not answer on %s: look at it "
+                              "(journalctl -u %s)",
+                              u->job->reason, u->job->from, u->node->config->rpc ?: "its RPC",
+                              node_config_unit(u->node->config));
+}
+
+/* Both gaps: before the new release came up, and before the old one was back. */
+static void add_downtime(Upgrade *u) {
+        int64_t back = upgrade_downtime(u, json_object_get(u->job->facts, "exit-new") ? "exit-new" : "exit");
+        uint64_t first = 0;
+
+        (void) json_u64(u->job->facts, "first-gap", &first);
+        if (back >= 0)
+                u->job->downtime_usec = (int64_t) first + back;
+}
+
+static void on_old_started(Upgrade *u) {
+        add_downtime(u);
+        u->step = ROLLBACK_WAITING;
+        upgrade_say(u, "waiting for version %s to answer", u->job->from);
+        monitor_set_urgent(u->node->monitor, true);
+        upgrade_until(u, u->node->config->probation.start_timeout, old_release_is_silent);
+        monitor_poll_now(u->node->monitor);
+}
+
+static void switch_back(Upgrade *u) {
+        cleanup_fault_ Fault fault = {};
+        int r;
+
+        r = release_link_write(u->node->dirfd, "current", u->job->from, &fault);
+        if (r >= 0)
+                r = release_link_write(u->node->dirfd, "previous", json_str(u->job->facts, "previous"), &fault);
+        if (r < 0) {
+                upgrade_fail(u, "%s; going back failed: %s", u->job->reason, fault_text(&fault, r));
+                return;
+        }
+        upgrade_start_node(u, u->job->from, on_old_started);
+}
+
+static void on_data_back(Upgrade *u, bool ok, const char *text, const json_t *result) {
+        if (!ok)
+                upgrade_fail(u, "%s; the data could not be given back: %s", u->job->reason, text);
+        else
+                switch_back(u);
+}
+
+static void give_data_back(Upgrade *u) {
+        if (json_bool(u->job->facts, "backup") && json_bool(u->job->facts, "executed")) {
+                upgrade_say(u, "giving the data back, signing state carried forward");
+                upgrade_work(u, WORKER_RESTORE, upgrade_restore_order(u, "restore"), UINT64_MAX, on_data_back);
+        } else
+                switch_back(u);
+}
+
+static void on_new_stopped(Upgrade *u) {
+        if (json_bool(u->job->facts, "executed"))
+                (void) upgrade_remember_exit(u, "exit-new"); /* without it the downtime is unknown, no more */
+        upgrade_take_position(u, give_data_back);
+}
+
+void upgrade_enter_rolling_back(Upgrade *u) {
+        if (!u->job->from) {
+                upgrade_event(u, UPGRADE_EV_GIVE_UP, "%s; there is no earlier release to go back to", u->job->reason);
+                return;
+        }
+        u->step = ROLLBACK_STOPPING;
+        if (u->job->downtime_usec >= 0 && !json_object_get(u->job->facts, "first-gap"))
+                (void) json_put_u64(u->job->facts, "first-gap", (uint64_t) u->job->downtime_usec);
+        upgrade_say(u, "going back to version %s", u->job->from);
+        if (upgrade_node_runs(u, u->job->from)) /* it was never stopped, or a crash came after its start */
+                upgrade_start_node(u, u->job->from, on_old_started);
+        else
+                upgrade_stop_node(u, on_new_stopped);
+}

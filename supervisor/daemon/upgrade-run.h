@@ -1,0 +1,106 @@
+#pragma once
+/*
+ * Inside of a running upgrade, shared by the files that implement its states:
+ * upgrade.c (transitions), staging.c (fetching to staged), armed.c, draining.c,
+ * stopping.c, guarding.c, starting.c (with switching), probation.c, rollback.c.
+ *
+ * A state's entry action may call upgrade_event() and the like only as its last
+ * act: the upgrade may be gone when they return.
+ */
+#include "daemon/upgrade.h"
+
+typedef void (*UpgradeThen)(Upgrade *u);
+typedef void (*UpgradeWorkDone)(Upgrade *u, bool ok, const char *text, const json_t *result);
+
+#define CHECK_USEC (50 * USEC_PER_MSEC)  /* between looks at something that tells nobody */
+#define BUS_RETRY_USEC USEC_PER_SEC      /* before asking systemd again */
+
+struct Upgrade {
+        Node *node;
+        UpgradeJob *job;
+        WorkerRun *run;
+        UpgradeWorkDone work_done;
+        UnitJob *unit_job;
+        sd_event_source *timer, *deadline;
+        UpgradeThen on_timer, on_deadline;
+        UpgradeThen on_unit; /* what this state wants to know of the unit */
+        UpgradeThen then;    /* what follows the stop, the position or the start under way */
+        const char *starting;   /* the version being started: borrowed from the job */
+        uint64_t start_monotonic; /* launch records from before are of another start */
+        Probation probation;
+        bool hooks_done;     /* probation: post-start has run */
+        int64_t seen_height; /* the highest head seen while armed; -1 */
+        unsigned step;       /* of rolling-back */
+        char *progress;
+        UpgradeState owed; /* a transition that could not be made durable yet */
+        char *owed_reason;
+};
+
+/* Journal row first, then the first entry action. Takes @job; *slot is the node's place for it. */
+int upgrade_launch(Node *node, UpgradeJob *job, Upgrade **slot, const Caller *by, char ret_job[static 17],
+                   Fault *reterr);
+
+/* Why a failed upgrade cannot go back by itself; NULL if it can. */
+const char *upgrade_no_way_back(const Upgrade *u);
+
+/* Makes the next state durable, publishes it, runs its entry action. Retries while the journal cannot be written. */
+void upgrade_event(Upgrade *u, UpgradeEvent event, const char *format, ...) _printf_(3, 4);
+
+/* The node or the work failed: goes back where that is possible and allowed, else gives up. */
+void upgrade_fail(Upgrade *u, const char *format, ...) _printf_(2, 3);
+
+/* Writes a row without leaving the state; a job that is over by its facts then ends. */
+void upgrade_rest(Upgrade *u, const char *format, ...) _printf_(2, 3);
+
+void upgrade_say(Upgrade *u, const char *format, ...) _printf_(2, 3);
+
+/* One of each at most; both are disarmed by every transition. Failing to arm is logged and ends the process's trust
+ * in its loop: upgrade_event() is not called, systemd's watchdog is. */
+void upgrade_after(Upgrade *u, uint64_t usec, UpgradeThen then);
+void upgrade_until(Upgrade *u, uint64_t usec, UpgradeThen then);
+
+/* Runs a worker; consumes @order. The deadline and timer stay as they are. */
+void upgrade_work(Upgrade *u, WorkerKind kind, json_t *order, uint64_t timeout_usec, UpgradeWorkDone done);
+
+/* Runs the operator's hooks of @event, with the job in their environment. */
+void upgrade_hooks(Upgrade *u, const char *event, UpgradeWorkDone done);
+
+/* An order for the worker that runs as the node's user; NULL without memory. */
+json_t *upgrade_restore_order(Upgrade *u, const char *verb);
+
+/* Stops the node for good: no permit, StopUnit, until its cgroup is empty; then @then. Gives up if it stays. */
+void upgrade_stop_node(Upgrade *u, UpgradeThen then);
+
+/* Takes the signing position that the stopped node left to the high-water mark; then @then. */
+void upgrade_take_position(Upgrade *u, UpgradeThen then);
+
+/* Permit, StartUnit; then @then when `version` was executed. Fails with the launcher's reason. */
+void upgrade_start_node(Upgrade *u, const char *version, UpgradeThen then);
+
+/* Remembers in the job's facts, once, when the process that was just stopped ended. */
+int upgrade_remember_exit(Upgrade *u, const char *fact);
+
+/* From that end to the newest exec, microseconds; also over a reboot. -1: not known. */
+int64_t upgrade_downtime(const Upgrade *u, const char *fact);
+
+/* Where the unit is known to run @version by now. */
+bool upgrade_node_runs(Upgrade *u, const char *version);
+
+/* Entry actions. */
+void upgrade_enter_fetching(Upgrade *u);
+void upgrade_enter_verifying(Upgrade *u);
+void upgrade_enter_staged(Upgrade *u);
+void upgrade_enter_armed(Upgrade *u);
+void upgrade_enter_draining(Upgrade *u);
+void upgrade_enter_stopping(Upgrade *u);
+void upgrade_enter_guarding(Upgrade *u);
+void upgrade_enter_switching(Upgrade *u);
+void upgrade_enter_starting(Upgrade *u);
+void upgrade_enter_probation(Upgrade *u);
+void upgrade_enter_rolling_back(Upgrade *u);
+
+/* Each new sample, in the states that wait for the chain. */
+void upgrade_armed_check(Upgrade *u);
+void upgrade_draining_check(Upgrade *u);
+void upgrade_probation_check(Upgrade *u);
+void upgrade_rolling_back_check(Upgrade *u);

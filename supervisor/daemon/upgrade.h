@@ -1,0 +1,50 @@
+#pragma once
+/*
+ * Driving a node's job through the states of upgrade/fsm.h. At most one staging
+ * and one upgrade (or way back, or rehearsal) of a node are under way.
+ */
+#include "daemon/node.h"
+#include "health/probation.h"
+
+typedef struct StageRequest {
+        const char *version, *sha256, *binary /* or NULL */, *signers /* or NULL */;
+        char **sources;
+        uint64_t need;
+} StageRequest;
+
+typedef struct UpgradeRequest {
+        const char *version;
+        const char *trigger; /* "now", "time:REALTIME_USEC", "height:N" */
+        bool one_way, no_rollback, rehearse;
+} UpgradeRequest;
+
+/* Each returns 0 with the job's id, DAEMON_E_* or -errno; the fault says why not and what to do. */
+int node_stage(Node *node, const StageRequest *request, const Caller *by, char ret_job[static 17], Fault *reterr);
+int node_upgrade(Node *node, const UpgradeRequest *request, const Caller *by, char ret_job[static 17],
+                 Fault *reterr);
+int node_rollback(Node *node, const Caller *by, char ret_job[static 17], Fault *reterr);
+int node_cancel(Node *node, const Caller *by, Fault *reterr);
+
+/*
+ * After a restart of musterd; takes ownership of @job. While the node has no
+ * readable configuration the job waits for upgrade_continue().
+ */
+int node_resume(Node *node, UpgradeJob *job);
+void upgrade_continue(Upgrade *upgrade);
+
+/* Something was learnt: a sample, the unit's state, a thaw. */
+void upgrade_on_sample(Upgrade *upgrade);
+void upgrade_on_unit(Upgrade *upgrade);
+
+/*
+ * Runs the operator's hooks of @event for @job, or for the node's verdict where
+ * @job is NULL; *ret (may be NULL) is the run. -errno: nothing was queued.
+ */
+int node_run_hooks(Node *node, const char *event, const UpgradeJob *job, WorkerDone done, void *userdata,
+                   WorkerRun **ret);
+
+const UpgradeJob *upgrade_job(const Upgrade *upgrade);
+const char *upgrade_progress(const Upgrade *upgrade); /* or NULL */
+
+/* Drops it without a trace in the journal: for the end of musterd. Returns NULL. */
+Upgrade *upgrade_free(Upgrade *upgrade);
