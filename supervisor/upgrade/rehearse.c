@@ -1,0 +1,371 @@
+/*
+ * What keeps a rehearsal from being a second validator: it has no key and no
+ * signing state, it has no network but loopback (checked here, not assumed of
+ * the unit), and it is not started unless the arguments could be turned to the
+ * copy. A crash leaves state/rehearsal, which the next rehearsal removes.
+ */
+#include "upgrade/rehearse.h"
+#include "guard/match.h"
+#include "snapshot/protect.h"
+#include "upgrade/child.h"
+#include "upgrade/probe.h"
+#include "util/text.h"
+
+#include <curl/curl.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#define COPY          "rehearsal"
+#define HOME_COPY     "rehearsal-home"
+#define BODY_MAX      (1024 * 1024)
+#define POLL_EVERY    (200 * USEC_PER_MSEC)
+#define STOP_PATIENCE (30 * USEC_PER_SEC)
+
+void rehearsal_report_done(RehearsalReport *report) {
+        free(report->output);
+        report->output = NULL;
+}
+
+/* Tunnels that the kernel puts into every network namespace are there, but down. */
+static int is_up(int fd, const char *name) {
+        struct ifreq request = { 0 };
+
+        snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
+        if (ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+                return errno == ENODEV ? 0 : -errno;
+        return (request.ifr_flags & IFF_UP) != 0;
+}
+
+/* By /proc, since /sys shows the host's and the unit may have no netlink. */
+static int check_no_network(Fault *reterr) {
+        cleanup_fclose_ FILE *f = fopen("/proc/self/net/dev", "re");
+        cleanup_fd_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        cleanup_free_ char *line = NULL;
+        size_t room = 0;
+
+        if (!f || fd < 0)
+                return fault_errno(reterr, -errno, "Failed to list the network interfaces");
+        while (getline(&line, &room, f) > 0) {
+                char *name = line + strspn(line, " "), *end = strchr(name, ':');
+                int up;
+
+                if (!end) /* the two heading lines */
+                        continue;
+                *end = 0;
+                up = str_eq(name, "lo") ? 0 : is_up(fd, name);
+                if (up < 0)
+                        return fault_errno(reterr, up, "Failed to ask for the network interface '%s'", name);
+                if (up > 0)
+                        return fault_set(
+                                reterr, -EPERM,
+                                "A rehearsal must have no network, but the interface '%s' is up: it runs in "
+                                "muster-restore@ with PrivateNetwork=yes, see 'systemctl cat "
+                                "muster-restore@'",
+                                name);
+        }
+        return ferror(f) ? fault_errno(reterr, -EIO, "Failed to list the network interfaces") : 0;
+}
+
+typedef struct Body {
+        char *text;
+        size_t size;
+} Body;
+
+static size_t take_body(char *data, size_t size, size_t n, void *userdata) {
+        Body *body = userdata;
+        char *larger;
+
+        n *= size;
+        if (n > BODY_MAX - body->size || !(larger = realloc(body->text, body->size + n + 1)))
+                return 0;
+        memcpy(larger + body->size, data, n);
+        body->text = larger;
+        body->size += n;
+        larger[body->size] = 0;
+        return n;
+}
+
+/* HTTP status of one request, 0 when nobody answers. */
+static int ask(CURL *curl, const char *rpc, const ChainRequest *request, Body *body) {
+        cleanup_free_ char *url = NULL;
+        struct curl_slist *headers = NULL;
+        size_t n = strlen(rpc);
+        long status = 0;
+
+        /* families' paths begin with '/' or are empty */
+        while (request->path && *request->path == '/' && n > 0 && rpc[n - 1] == '/')
+                n--;
+        if (asprintf(&url, "%.*s%s", (int) n, rpc, request->path ?: "") < 0) {
+                url = NULL;
+                return 0;
+        }
+        curl_easy_reset(curl);
+        (void) curl_easy_setopt(curl, CURLOPT_URL, url);
+        (void) curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+        (void) curl_easy_setopt(curl, CURLOPT_PROXY, "");
+        (void) curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+        (void) curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 2000L);
+        (void) curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+        (void) curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+        if (request->body) {
+                headers = curl_slist_append(NULL, "Content-Type: application/json");
+                (void) curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+                (void) curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
+        }
+        if (curl_easy_perform(curl) == CURLE_OK)
+                (void) curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+        curl_slist_free_all(headers);
+        return (int) status;
+}
+
+/* The head, or CHAIN_UNKNOWN. *ret_answered: somebody spoke HTTP there. */
+static int64_t poll_head(CURL *curl, const Rehearsal *h, bool *ret_answered, Fault *why) {
+        cleanup_sample_ ChainSample sample;
+
+        chain_sample_init(&sample);
+        sample.want = 0;
+        *ret_answered = false;
+        for (unsigned i = 0; sample.height < 0; i++) {
+                ChainRequest request = { 0 };
+                Body body = { 0 };
+                int r, status;
+
+                r = h->family->request(&sample, i, &request);
+                if (r != 0)
+                        break;
+                status = ask(curl, h->rpc, &request, &body);
+                chain_request_done(&request);
+                if (status > 0) {
+                        *ret_answered = true;
+                        (void) h->family->absorb(&sample, i, status, body.text ?: "", why);
+                }
+                free(body.text);
+                if (status <= 0)
+                        break;
+        }
+        return sample.height;
+}
+
+static bool ends_path(char c) {
+        return c == 0 || strchr("/:,;= \t\"'", c);
+}
+
+/* Every occurrence of @from as a whole path; *count grows by them. */
+static int redirect(char **text, const char *from, const char *to, size_t *count) {
+        size_t length = strlen(from), size = 0;
+        char *copy = NULL;
+        const char *at = *text, *found;
+        FILE *f;
+
+        if (!strstr(at, from))
+                return 0;
+        f = open_memstream(&copy, &size);
+        if (!f)
+                return -ENOMEM;
+        while ((found = strstr(at, from))) {
+                bool whole = ends_path(found[length]);
+
+                fprintf(f, "%.*s%s", (int) (found - at), at, whole ? to : from);
+                *count += whole;
+                at = found + length;
+        }
+        fputs(at, f);
+        if (fclose(f) != 0 || !copy) {
+                free(copy);
+                return -ENOMEM;
+        }
+        free(*text);
+        *text = copy;
+        return 0;
+}
+
+/* Also what lies beside the data, such as HOME/config, is named by the data's own path or not at all. */
+static int redirect_invocation(const Rehearsal *h, Invocation *v, const char *copy, Fault *reterr) {
+        size_t count = 0;
+        int r = 0;
+
+        for (char **argument = v->argv + 1; r >= 0 && *argument; argument++)
+                r = redirect(argument, h->data, copy, &count);
+        for (char **entry = v->environment; r >= 0 && *entry; entry++)
+                r = redirect(entry, h->data, copy, &count);
+        if (r < 0)
+                return r;
+        if (count == 0)
+                return fault_set(reterr, -EINVAL,
+                                 "No argument of the release names the data directory '%s', so a rehearsal "
+                                 "would open "
+                                 "the live data: write it in `command` as {data}",
+                                 h->data);
+        return 0;
+}
+
+static int check_space(const Rehearsal *h, int data_fd, Fault *reterr) {
+        char need[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX];
+        struct statvfs fs;
+        TreeStats stats;
+        uint64_t room;
+        int r;
+
+        r = tree_measure(data_fd, &stats, reterr);
+        if (r < 0)
+                return r;
+        if (fstatvfs(h->state_dirfd, &fs) < 0)
+                return fault_errno(reterr, -errno, "Failed to ask for the free space of '%s'", h->state);
+        room = (uint64_t) fs.f_bavail * fs.f_frsize;
+        if (stats.allocated + stats.allocated / 20 > room)
+                return fault_set(reterr, -ENOSPC, "A copy of the data needs %s and 5 %%, '%s' has %s free",
+                                 format_size(need, stats.allocated), h->state, format_size(have, room));
+        return 0;
+}
+
+static int make_copy(const Rehearsal *h, bool *ret_reflinked, Fault *reterr) {
+        cleanup_strv_ char **patterns = NULL, **protected = NULL;
+        cleanup_fd_ int from = -1, to = -1;
+        TreeStats stats;
+        int r;
+
+        if (mkdirat(h->state_dirfd, COPY, 0700) < 0 || mkdirat(h->state_dirfd, HOME_COPY, 0700) < 0)
+                return fault_errno(reterr, -errno, "Failed to make '%s/%s'", h->state, COPY);
+        to = openat(h->state_dirfd, COPY, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (to < 0)
+                return fault_errno(reterr, -errno, "Failed to open '%s/%s'", h->state, COPY);
+        from = open(h->data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (from < 0)
+                return errno == ENOENT ? 0 : fault_errno(reterr, -errno, "Failed to open '%s'", h->data);
+        r = protect_patterns(h->family->key_files, h->family->state_files, h->protect, &patterns);
+        if (r >= 0)
+                r = match_files(from, (const char *const *) patterns, &protected, reterr);
+        if (r < 0)
+                return r;
+        *ret_reflinked = tree_reflink_works(to, NULL) >= 0;
+        if (!*ret_reflinked) {
+                r = check_space(h, from, reterr);
+                if (r < 0)
+                        return r;
+        }
+        return tree_clone(from, to,
+                          &(TreeClone){ .method = *ret_reflinked ? TREE_REFLINK : TREE_COPY,
+                                        .exclude = protected,
+                                        .progress = h->progress,
+                                        .userdata = h->userdata },
+                          &stats, reterr);
+}
+
+static int explain_exit(const Child *child, int status, Fault *reterr) {
+        cleanup_free_ char *line = NULL;
+        char text[CHILD_STATUS_TEXT_MAX];
+        int r;
+
+        r = child_explain_linker(child, reterr);
+        if (r >= 0)
+                r = child_line(child, true, &line);
+        if (r < 0)
+                return r;
+        return fault_set(reterr, -EPROTO, "The new binary %s during the rehearsal%s%s",
+                         child_status_text(text, status), *line ? "; its last line: " : "", line);
+}
+
+static int watch(const Rehearsal *h, CURL *curl, Child *child, RehearsalReport *report, Fault *reterr) {
+        uint64_t began = now_monotonic_usec(), deadline = began + h->timeout;
+        char limit[DURATION_TEXT_MAX];
+        cleanup_fault_ Fault why = { 0 };
+        bool answered = false;
+        int r, status;
+
+        for (;;) {
+                uint64_t now = now_monotonic_usec(), next = now + POLL_EVERY;
+
+                r = child_wait(child, next < deadline ? next : deadline, &status);
+                if (r < 0)
+                        return fault_errno(reterr, r, "Failed to watch the rehearsal");
+                if (r == 0)
+                        return explain_exit(child, status, reterr);
+                now = now_monotonic_usec();
+                if (curl) {
+                        report->height = poll_head(curl, h, &answered, &why);
+                        report->rpc_after_usec = now - began;
+                        if (report->height >= 0)
+                                return 0;
+                }
+                if (now < deadline)
+                        continue;
+                if (!curl)
+                        return 0;
+                return fault_set(reterr, -ETIMEDOUT, "The new binary %s within %s%s%s",
+                                 answered ? "answered at its RPC, but told no height,"
+                                          : "did not answer at its RPC",
+                                 format_duration(limit, h->timeout), why.text ? ": " : "", why.text ?: "");
+        }
+}
+
+static int run(const Rehearsal *h, CURL *curl, RehearsalReport *report, Fault *reterr) {
+        cleanup_free_ char *copy = NULL, *home = NULL;
+        cleanup_invocation_ Invocation v = { 0 };
+        cleanup_strv_ char **environment = NULL;
+        cleanup_child_ Child child = CHILD_NONE;
+        cleanup_fd_ int release_fd = -1;
+        int r;
+
+        release_fd = open(h->release, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (release_fd < 0)
+                return fault_errno(reterr, -errno, "Failed to open the release '%s'", h->release);
+        if (asprintf(&copy, "%s/" COPY, h->state) < 0 || asprintf(&home, "%s/" HOME_COPY, h->state) < 0) {
+                home = NULL;
+                return -ENOMEM;
+        }
+        r = invocation_read(release_fd, h->release, NULL, &v, reterr);
+        if (r >= 0)
+                r = redirect_invocation(h, &v, copy, reterr);
+        if (r >= 0)
+                r = probe_environment(&v, home, &environment);
+        if (r >= 0)
+                r = make_copy(h, &report->reflinked, reterr);
+        if (r < 0)
+                return r;
+        child.keep_tail = true;
+        r = child_start(&child, v.argv, environment, copy, reterr);
+        if (r < 0)
+                return r;
+        r = watch(h, curl, &child, report, reterr);
+        child_stop(&child, h->family->stop_signal ?: SIGTERM, STOP_PATIENCE);
+        return r < 0 ? r : child_line(&child, true, &report->output);
+}
+
+static int remove_copies(const Rehearsal *h, Fault *reterr) {
+        int r = tree_remove(h->state_dirfd, COPY, reterr),
+            k = tree_remove(h->state_dirfd, HOME_COPY, reterr);
+
+        return r < 0 ? r : k;
+}
+
+int rehearse(const Rehearsal *h, RehearsalReport *ret, Fault *reterr) {
+        cleanup_rehearsal_report_ RehearsalReport report = { .height = CHAIN_UNKNOWN };
+        bool answered = false;
+        CURL *curl = NULL;
+        int r, k;
+
+        r = check_no_network(reterr);
+        if (r >= 0)
+                r = remove_copies(h, reterr);
+        if (r < 0)
+                return r;
+        if (h->rpc && *h->rpc && !(curl = curl_easy_init()))
+                return -ENOMEM;
+        if (curl)
+                (void) poll_head(curl, h, &answered, NULL);
+        r = answered ? fault_set(reterr, -EADDRINUSE, "Somebody answers at '%s' before the rehearsal began",
+                                 h->rpc)
+                     : run(h, curl, &report, reterr);
+        curl_easy_cleanup(curl);
+        k = remove_copies(h, r < 0 ? NULL : reterr);
+        if (r < 0 || k < 0)
+                return r < 0 ? r : k;
+        *ret = report;
+        report.output = NULL;
+        return 0;
+}
