@@ -88,12 +88,13 @@ int upgrade_job_to_json(const UpgradeJob *job, const char *progress, json_t **re
         const char *trigger = json_str(job->facts, "trigger");
         json_t *j;
 
-        j = json_pack("{s:s, s:s, s:s, s:s?, s:s, s:s, s:I, s:I, s:s, s:s?, s:s, s:s, s:s}", "id", job->id, "kind",
+        j = json_pack("{s:s, s:s, s:s, s:s?, s:s, s:o, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "id", job->id, "kind",
                       job_kind_to_string(job->kind), "version", job->version, "from", job->from, "state",
-                      upgrade_state_to_string(job->state), "reason", job->reason ?: "", "since_usec",
+                      upgrade_state_to_string(job->state), "reason", json_text(job->reason ?: ""), "since_usec",
                       (json_int_t) job->since_usec, "created_usec", (json_int_t) job->created_usec, "trigger",
-                      trigger ?: "now", "progress", progress, "session", job->by.session ?: "", "command",
-                      job->by.command ?: "", "why", job->by.why ?: "");
+                      trigger ?: "now", "progress", json_text(progress), "session",
+                      json_text(job->by.session ?: ""), "command", json_text(job->by.command ?: ""), "why",
+                      json_text(job->by.why ?: ""));
         if (!j)
                 return -ENOMEM;
         if (json_object_set_new(j, "uid",

@@ -2,6 +2,9 @@
  * A crash leaves what SQLite's WAL leaves: the last committed transaction. The
  * database is opened with exclusive locking, so a second musterd is refused
  * instead of writing beside the first.
+ *
+ * Jobs are ordered by rowid, which is the order in which they were made: the
+ * clock may have jumped in between.
  */
 #include "upgrade/journal.h"
 #include "util/text.h"
@@ -32,6 +35,7 @@ static const char schema[] =
         "COMMIT;";
 
 static int journal_fault(Journal *j, int rc, const char *what, Fault *reterr) {
+        const char *hint = "";
         int r;
 
         switch (rc & 0xff) {
@@ -41,6 +45,7 @@ static int journal_fault(Journal *j, int rc, const char *what, Fault *reterr) {
         case SQLITE_BUSY:
         case SQLITE_LOCKED:
                 r = -EBUSY;
+                hint = " by another process: one musterd at a time";
                 break;
         case SQLITE_NOMEM:
                 r = -ENOMEM;
@@ -48,6 +53,8 @@ static int journal_fault(Journal *j, int rc, const char *what, Fault *reterr) {
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB:
                 r = -EBADMSG;
+                hint = "; put a good copy in its place, or move it away: then holds, past and unfinished jobs are "
+                       "forgotten";
                 break;
         case SQLITE_CANTOPEN:
         case SQLITE_PERM:
@@ -57,7 +64,7 @@ static int journal_fault(Journal *j, int rc, const char *what, Fault *reterr) {
         default:
                 r = -EIO;
         }
-        return fault_set(reterr, r, "Failed to %s the journal: %s", what, sqlite3_errmsg(j->db));
+        return fault_set(reterr, r, "Failed to %s the journal: %s%s", what, sqlite3_errmsg(j->db), hint);
 }
 
 static int journal_exec(Journal *j, const char *sql, const char *what, Fault *reterr) {
@@ -205,6 +212,12 @@ static int journal_end(Journal *j, int r, Fault *reterr) {
         return r;
 }
 
+/* No REPLACE: that would give the job a new rowid. */
+#define JOB_STORE                                                                                            \
+        "INSERT INTO job VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"              \
+        " state = excluded.state, over = excluded.over, reason = excluded.reason,"                            \
+        " since_usec = excluded.since_usec, downtime_usec = excluded.downtime_usec, facts = excluded.facts"
+
 static int store_job(Journal *j, const UpgradeJob *job, UpgradeState state, const char *reason, uint64_t since,
                      Fault *reterr) {
         cleanup_statement_ sqlite3_stmt *s = NULL;
@@ -215,7 +228,7 @@ static int store_job(Journal *j, const UpgradeJob *job, UpgradeState state, cons
         if (!facts)
                 return -ENOMEM;
         next.state = state;
-        r = journal_prepare(j, "INSERT OR REPLACE INTO job VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", &s, reterr);
+        r = journal_prepare(j, JOB_STORE, &s, reterr);
         if (r < 0)
                 return r;
         bind_text(s, 1, job->id);
@@ -317,20 +330,28 @@ static int job_from_row(sqlite3_stmt *s, UpgradeJob **ret) {
         return 0;
 }
 
+static int read_job(sqlite3_stmt *s, UpgradeJob **ret, Fault *reterr) {
+        int r = job_from_row(s, ret);
+
+        if (r == -EBADMSG)
+                return fault_set(reterr, r, "The journal's job '%s' cannot be understood: kind '%s', state '%s'",
+                                 column_text(s, 0), column_text(s, 2), column_text(s, 5));
+        return r;
+}
+
 int journal_unfinished_jobs(Journal *j, JournalJobHandler handler, void *userdata, Fault *reterr) {
         cleanup_statement_ sqlite3_stmt *s = NULL;
         int rc, r;
 
-        r = journal_prepare(j, "SELECT * FROM job WHERE over = 0 ORDER BY created_usec", &s, reterr);
+        r = journal_prepare(j, "SELECT * FROM job WHERE over = 0 ORDER BY rowid", &s, reterr);
         if (r < 0)
                 return r;
         while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
                 UpgradeJob *job;
 
-                r = job_from_row(s, &job);
+                r = read_job(s, &job, reterr);
                 if (r < 0)
-                        return fault_set(reterr, r, "The journal's job '%s' cannot be understood",
-                                         column_text(s, 0));
+                        return r;
                 r = handler(job, userdata);
                 if (r < 0)
                         return r;
@@ -344,7 +365,7 @@ int journal_last_job(Journal *j, const char *node, UpgradeJob **ret, Fault *rete
 
         r = journal_prepare(j,
                             "SELECT * FROM job WHERE node = ? AND over = 1 AND kind != 'stage'"
-                            " ORDER BY created_usec DESC, rowid DESC LIMIT 1",
+                            " ORDER BY rowid DESC LIMIT 1",
                             &s, reterr);
         if (r < 0)
                 return r;
@@ -356,17 +377,18 @@ int journal_last_job(Journal *j, const char *node, UpgradeJob **ret, Fault *rete
         }
         if (rc != SQLITE_ROW)
                 return journal_fault(j, rc, "read", reterr);
-        return job_from_row(s, ret);
+        return read_job(s, ret, reterr);
 }
 
 int journal_event_to_json(const JournalEvent *event, json_t **ret) {
         const Caller *by = event->by;
         json_t *j;
 
-        j = json_pack("{s:I, s:I, s:s, s:s?, s:s, s:s?, s:s?, s:s, s:s?, s:s?, s:s?}", "id", (json_int_t) event->id,
+        j = json_pack("{s:I, s:I, s:s, s:s?, s:s, s:s?, s:s?, s:o, s:o, s:o, s:o}", "id", (json_int_t) event->id,
                       "at_usec", (json_int_t) event->at_usec, "node", event->node ?: "", "job", event->job, "kind",
-                      event->kind, "from", event->from, "to", event->to, "text", event->text ?: "", "session",
-                      by ? by->session : NULL, "command", by ? by->command : NULL, "why", by ? by->why : NULL);
+                      event->kind, "from", event->from, "to", event->to, "text", json_text(event->text ?: ""),
+                      "session", json_text(by ? by->session : NULL), "command", json_text(by ? by->command : NULL),
+                      "why", json_text(by ? by->why : NULL));
         if (!j)
                 return -ENOMEM;
         if (json_object_set_new(j, "uid",

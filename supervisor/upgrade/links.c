@@ -42,9 +42,9 @@ int release_link_write(int node_dirfd, const char *link, const char *version, Fa
         int r;
 
         r = release_link_read(node_dirfd, link, &now, NULL);
-        if (r >= 0 && str_eq(now, version))
-                return 0;
-        if (!version)
+        if (r >= 0 && str_eq(now, version)) /* by a musterd that may have died before its fsync */
+                r = fsync(node_dirfd) < 0 ? -errno : 0;
+        else if (!version)
                 r = durable_unlink(node_dirfd, link);
         else if (asprintf(&target, RELEASES "%s", version) < 0)
                 r = -ENOMEM;

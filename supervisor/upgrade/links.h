@@ -10,7 +10,7 @@
 /* The version that "current" or "previous" names. *ret NULL if there is no such link; -EBADMSG if it is odd. */
 int release_link_read(int node_dirfd, const char *link, char **ret, Fault *reterr);
 
-/* Durable, by rename. @version NULL removes the link. Writes nothing if it already is so. */
+/* Durable, by rename. @version NULL removes the link. Only syncs if it already is so. */
 int release_link_write(int node_dirfd, const char *link, const char *version, Fault *reterr);
 
 /* -ENOENT: never accepted; -EBADMSG. The MANIFEST's digest that was accepted. */
