@@ -1,0 +1,64 @@
+/*
+ * musterctl hold, unhold: whether a node may start.
+ */
+#include "musterctl/args.h"
+#include "musterctl/nodes.h"
+#include "musterctl/settings.h"
+#include "musterctl/verb.h"
+#include "util/text.h"
+
+static int act(const char *name, const char *method, bool held) {
+        cleanup_(daemon_freep) Daemon *daemon = NULL;
+        cleanup_json_ json_t *manager = NULL, *options = json_object(), *after = NULL;
+        cleanup_fault_ Fault fault = {};
+        const json_t *node;
+        int64_t pid;
+        int r;
+
+        if (!options)
+                return complain(-ENOMEM, NULL);
+        r = nodes_open(name, &daemon, &manager, &node, &fault);
+        if (r == 0)
+                r = daemon_act(daemon, name, method, NULL, options, NULL, &fault);
+        if (r == 0)
+                r = daemon_describe_node(daemon, name, &after, &fault);
+        if (r != 0)
+                return complain(r, &fault);
+        if (settings.json)
+                return print_json(after) < 0 ? complain(-EIO, NULL) : 0;
+        pid = json_i64(after, "pid", 0);
+        if (held)
+                printf("%s is held: systemd refuses to start it until: musterctl unhold %s\n", name, name);
+        else
+                printf("%s is released\n", name);
+        if (held && pid > 0)
+                printf("It still runs (pid %lld): a hold stops nothing\n", (long long) pid);
+        else if (!held && pid <= 0)
+                printf("It does not run; start it: sudo systemctl start %s\n",
+                       json_str(after, "unit") ?: name);
+        return 0;
+}
+
+int verb_hold(int argc, char *argv[]) {
+        const ArgSpec spec = { "hold", NULL, 0,
+                               1,      1,    "--reason is required. A node that runs goes on running." };
+        char **operands;
+        int r;
+
+        if (!args_parse(&spec, argc, argv, &operands, &r))
+                return r;
+        if (!settings.reason || !*settings.reason)
+                return usage_error("hold",
+                                   "--reason TEXT is required: who finds the node held must know why");
+        return act(operands[0], "Hold", true);
+}
+
+int verb_unhold(int argc, char *argv[]) {
+        const ArgSpec spec = { "unhold", NULL, 0, 1, 1, NULL };
+        char **operands;
+        int r;
+
+        if (!args_parse(&spec, argc, argv, &operands, &r))
+                return r;
+        return act(operands[0], "Unhold", false);
+}

@@ -1,0 +1,63 @@
+/*
+ * musterctl rollback: the previous release, by the same way as an upgrade.
+ */
+#include "musterctl/args.h"
+#include "musterctl/ask.h"
+#include "musterctl/job.h"
+#include "musterctl/nodes.h"
+#include "musterctl/settings.h"
+#include "musterctl/verb.h"
+#include "util/text.h"
+
+static int show_and_ask(const json_t *node, Fault *reterr) {
+        const char *name = json_str(node, "name") ?: "?", *version = json_str(node, "version"),
+                   *previous = json_str(node, "previous");
+        cleanup_free_ char *question = NULL;
+
+        if (!previous)
+                return fault_set(reterr, CTL_REFUSED, "%s has no previous release to go back to", name);
+        if (!settings.json)
+                printf("%11s: %s: %s %s %s\n%11s: %s\n", "Roll back", name, version ?: "nothing",
+                       screen_arrow(&settings.out), previous, "Data",
+                       "restored where a backup was taken; keys and signing state never go back");
+        if (asprintf(&question, "Stop %s and start it with %s?", name, previous) < 0)
+                return -ENOMEM;
+        return ask(question, reterr);
+}
+
+static int run(const char *name, bool wait) {
+        cleanup_(daemon_freep) Daemon *daemon = NULL;
+        cleanup_(watch_freep) Watch *watch = NULL;
+        cleanup_json_ json_t *manager = NULL, *options = json_object();
+        cleanup_free_ char *job = NULL;
+        cleanup_fault_ Fault fault = {};
+        const json_t *node;
+        int r;
+
+        if (!options)
+                return complain(-ENOMEM, NULL);
+        r = nodes_open(name, &daemon, &manager, &node, &fault);
+        if (r == 0)
+                r = show_and_ask(node, &fault);
+        if (r == 0 && wait)
+                r = watch_new(daemon, name, JOB_PATIENCE, &watch, &fault);
+        if (r == 0)
+                r = daemon_act(daemon, name, "Rollback", NULL, options, &job, &fault);
+        if (r != 0)
+                return complain(r, &fault);
+        return job_follow(daemon, watch, name, job, "rollback", json_str(node, "previous"));
+}
+
+int verb_rollback(int argc, char *argv[]) {
+        bool no_wait = false;
+        const ArgOption options[] = { { "no-wait", 0, ARG_FLAG, NULL, "return when it is accepted",
+                                        &no_wait } };
+        const ArgSpec spec = { "rollback", options, ELEMENTSOF(options),
+                               1,          1,       "Ctrl-C ends the waiting, not the rollback." };
+        char **operands;
+        int r;
+
+        if (!args_parse(&spec, argc, argv, &operands, &r))
+                return r;
+        return run(operands[0], !no_wait);
+}
