@@ -67,6 +67,24 @@ static void on_notify_done(bool ok, const char *text, const json_t *result, void
                 sd_journal_print(LOG_WARNING, "A notify hook failed, ignoring: %s", text);
 }
 
+static void on_discarded(bool ok, const char *text, const json_t *result, void *userdata) {
+        if (!ok)
+                sd_journal_print(LOG_WARNING, "A backup that is no longer needed was not removed, ignoring: %s", text);
+}
+
+/* The backup has served: after a commit, and after it was given back. A stuck node's stays for the person. */
+static void upgrade_discard_backup(Upgrade *u) {
+        cleanup_json_ json_t *order = NULL;
+        WorkerRun *run;
+
+        if (!json_bool(u->job->facts, "backup") || u->job->state == UPGRADE_STUCK || !u->node->config)
+                return;
+        order = upgrade_restore_order(u, "discard");
+        if (order)
+                (void) worker_run(u->node->daemon->workers, WORKER_RESTORE, u->node->name, u->job->id, order, 0,
+                                  on_discarded, NULL, &run);
+}
+
 /* The job is over: it becomes the node's last, and the operator's notify hooks hear of it. */
 static void upgrade_finish(Upgrade *u) {
         Node *node = u->node;
@@ -77,7 +95,8 @@ static void upgrade_finish(Upgrade *u) {
                 node->upgrade = NULL;
         if (node->monitor && !node->upgrade)
                 monitor_set_urgent(node->monitor, false);
-        node_run_hooks(node, "notify", u->job, on_notify_done, NULL, NULL);
+        upgrade_discard_backup(u);
+        (void) node_run_hooks(node, "notify", u->job, on_notify_done, NULL, NULL);
         if (u->job->kind != JOB_STAGE) {
                 upgrade_job_free(node->last);
                 node->last = TAKE_PTR(u->job);

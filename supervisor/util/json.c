@@ -1,6 +1,7 @@
 #include "util/json.h"
 #include "util/durable.h"
 #include "util/text.h"
+#include "util/utf8.h"
 
 #define JSON_FILE_MAX (1024 * 1024)
 
@@ -12,6 +13,8 @@ int json_read_file(int dirfd, const char *name, json_t **ret, Fault *reterr) {
         int r;
 
         r = read_small_file(dirfd, name, JSON_FILE_MAX, &text, &size);
+        if (r == -EFBIG)
+                return fault_set(reterr, -EBADMSG, "'%s' is larger than %d bytes", name, JSON_FILE_MAX);
         if (r < 0)
                 return fault_errno(reterr, r, "Failed to read '%s'", name);
         j = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
@@ -51,10 +54,16 @@ bool json_bool(const json_t *object, const char *key) {
         return json_is_true(json_object_get(object, key));
 }
 
+json_t *json_text(const char *text) {
+        cleanup_free_ char *clean = text ? utf8_clean(text) : NULL;
+
+        return !text ? json_null() : clean ? json_string(clean) : NULL;
+}
+
 int json_put_str(json_t *object, const char *key, const char *value) {
         if (!value)
                 return 0;
-        return json_object_set_new(object, key, json_string(value)) < 0 ? -ENOMEM : 0;
+        return json_object_set_new(object, key, json_text(value)) < 0 ? -ENOMEM : 0;
 }
 
 int json_put_u64(json_t *object, const char *key, uint64_t value) {
@@ -90,7 +99,7 @@ int json_put_strv(json_t *object, const char *key, char *const *v) {
         if (!array)
                 return -ENOMEM;
         STRV_FOREACH(s, v)
-                if (json_array_append_new(array, json_string(*s)) < 0)
+                if (json_array_append_new(array, json_text(*s)) < 0)
                         return -ENOMEM;
         return json_object_set(object, key, array) < 0 ? -ENOMEM : 0;
 }

@@ -9,7 +9,10 @@
 
 #define cleanup_json_ cleanup_(json_decrefp) /* json_decrefp() is Jansson's own */
 
-/* Parses one JSON document of at most 1 MiB from dirfd/name. -errno; -EBADMSG with line and column in the fault. */
+/*
+ * Parses one JSON document of at most 1 MiB from dirfd/name. -errno; -EBADMSG
+ * with line and column in the fault, or because it is larger.
+ */
 int json_read_file(int dirfd, const char *name, json_t **ret, Fault *reterr);
 
 /* Compact, newline-terminated, durable, by rename. */
@@ -23,7 +26,10 @@ int json_u64(const json_t *object, const char *key, uint64_t *ret);
 
 bool json_bool(const json_t *object, const char *key);
 
-/* Sets string, or nothing when @value is NULL. 0 or -ENOMEM. */
+/* A string, bytes that are no UTF-8 replaced by '?'; JSON's null for NULL. NULL without memory. New reference. */
+json_t *json_text(const char *text);
+
+/* Sets json_text(), or nothing when @value is NULL. 0 or -ENOMEM. */
 int json_put_str(json_t *object, const char *key, const char *value);
 int json_put_u64(json_t *object, const char *key, uint64_t value);
 int json_put_bool(json_t *object, const char *key, bool value);

@@ -67,7 +67,7 @@ int worker_order_read(WorkerKind kind, const char *node, json_t **ret, Fault *re
                 return -ENOMEM;
         r = json_read_file(dir, name, &order, reterr);
         if (r < 0)
-                return r;
+                return fault_prefix(reterr, r, "%s", MUSTER_RUNDIR "/orders");
         if (!json_str(order, "job") || !json_str(order, "verb"))
                 return fault_set(reterr, -EBADMSG, "The order '%s/orders/%s' has no \"job\" or no \"verb\"",
                                  MUSTER_RUNDIR, name);
@@ -102,7 +102,7 @@ int worker_result_read(WorkerKind kind, const char *node, const char *job, json_
                 return dir;
         r = json_read_file(dir, "result", &result, reterr);
         if (r < 0)
-                return r;
+                return fault_prefix(reterr, r, "%s/%s-%s", MUSTER_JOBDIR, kind_names[kind], node);
         if (!json_str(result, "job") || !json_is_boolean(json_object_get(result, "ok")))
                 return fault_set(reterr, -EBADMSG, "The result of muster-%s@%s has no \"job\" or no \"ok\"",
                                  kind_names[kind], node);
@@ -126,6 +126,10 @@ void worker_progress(bool force, const char *format, ...) {
         if (vasprintf(&text, format, ap) < 0)
                 text = NULL;
         va_end(ap);
-        if (text)
-                (void) sd_notifyf(0, "STATUS=%s", text);
+        if (!text)
+                return;
+        for (char *p = text; *p; p++)
+                if (*p == '\n') /* would begin another field of the message */
+                        *p = ' ';
+        (void) sd_notifyf(0, "STATUS=%s", text);
 }
