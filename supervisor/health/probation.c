@@ -138,9 +138,13 @@ static ProbationOutcome step_silent(Step *s) {
         return say(s, PROBATION_WAIT, "the RPC has not answered for %s, %s are allowed: %s", silent, allowed, error);
 }
 
-/* The head that the new release began with; CHAIN_UNKNOWN as long as none is known. */
+/*
+ * The head that the new release began with; CHAIN_UNKNOWN as long as none is known.
+ * The old release went on between the last poll of it and its stop: a new one that
+ * stands still where that one ended must not pass by those blocks.
+ */
 static int64_t old_head(const Step *s) {
-        return s->p->height != CHAIN_UNKNOWN ? s->p->height : s->p->first_height;
+        return s->p->height > s->p->first_height ? s->p->height : s->p->first_height;
 }
 
 /* What the head must reach; CHAIN_UNKNOWN as long as it cannot be told. */
@@ -153,7 +157,7 @@ static int64_t goal(const Step *s) {
 }
 
 static bool head_is_missing(Step *s) {
-        const char *what = s->p->height != CHAIN_UNKNOWN ? "old head" : "first head seen";
+        const char *what = s->p->height >= s->p->first_height ? "old head" : "first head seen";
 
         if (s->sample->height == CHAIN_UNKNOWN)
                 say(s, PROBATION_WAIT, "the head is not known%s%s", s->sample->error ? ": " : "",

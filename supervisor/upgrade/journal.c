@@ -384,11 +384,12 @@ int journal_event_to_json(const JournalEvent *event, json_t **ret) {
         const Caller *by = event->by;
         json_t *j;
 
-        j = json_pack("{s:I, s:I, s:s, s:s?, s:s, s:s?, s:s?, s:o, s:o, s:o, s:o}", "id", (json_int_t) event->id,
-                      "at_usec", (json_int_t) event->at_usec, "node", event->node ?: "", "job", event->job, "kind",
-                      event->kind, "from", event->from, "to", event->to, "text", json_text(event->text ?: ""),
-                      "session", json_text(by ? by->session : NULL), "command", json_text(by ? by->command : NULL),
-                      "why", json_text(by ? by->why : NULL));
+        j = json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", (json_int_t) event->id,
+                      "at_usec", (json_int_t) event->at_usec, "node", json_text(event->node ?: ""), "job",
+                      json_text(event->job), "kind", json_text(event->kind), "from", json_text(event->from), "to",
+                      json_text(event->to), "text", json_text(event->text ?: ""), "session",
+                      json_text(by ? by->session : NULL), "command", json_text(by ? by->command : NULL), "why",
+                      json_text(by ? by->why : NULL));
         if (!j)
                 return -ENOMEM;
         if (json_object_set_new(j, "uid",

@@ -4,7 +4,7 @@
 # bed, with the development chain as the node. Source bed.sh first.
 #
 #   muster_host HOST...             hosts with the built package, up
-#   node_define HOST NODE [LINE..]  nodes.d/NODE.conf for the development chain; LINEs are added to it
+#   node_define HOST NODE [LINE..]  nodes.d/NODE.conf for the development chain; LINEs are added, or replace its own
 #   node_apply HOST NODE            musterctl apply, then musterd has read it
 #   release_make HOST VERSION [ARG..]  a release of the development chain on HOST; ARGs go to make-release
 #   release_path VERSION            where that is inside the host
@@ -12,6 +12,11 @@
 #   node_stage HOST NODE VERSION    stages it and waits
 #   node_first HOST NODE VERSION    stage and first upgrade, committed
 #   muster HOST ARGS...             musterctl inside, as root
+#   muster_ends HOST CODE WORDS ARGS..  musterctl ends with CODE and says WORDS (also kept in $SAID)
+#   node_edit HOST NODE SED..       sed -i on nodes.d/NODE.conf, then musterd has read it
+#   node_fault HOST NODE [FAULTS]   the development chain's control file; without FAULTS removed
+#   node_is HOST NODE FIELD VALUE   for until_true: node_get says VALUE
+#   until_verdict HOST NODE VERDICT [WORDS] [SECONDS]  waits for it and WORDS in its reason; fails with what it is
 #   node_get HOST NODE FIELD        a field of Node.Describe() (jq path without the dot), "null" if unknown
 #   job_state HOST NODE             state of the running job, else of the last one
 #   job_is HOST NODE STATE          for until_true
@@ -22,6 +27,13 @@
 #   node_data HOST NODE             path of its data directory outside
 #   node_witness HOST NODE          path of its witness directory outside
 #   timeline HOST NODE              its events, a line each
+#   muster_try HOST ARGS...         musterctl inside; its exit code in $CODE, what it said in $OUT
+#   muster_begin HOST KEY ARGS...   the same in the background
+#   muster_end KEY                  waits for that one, then $CODE and $OUT
+#   gate_put HOST EVENT             a hook of that event that waits at a gate
+#   gate_close HOST NODE EVENT      from now on the hook of that node waits
+#   gate_open HOST NODE EVENT
+#   gate_is_waited_at HOST NODE EVENT   for until_true
 #
 # Needs MUSTER_DEB_DIR (the built package) and MUSTER_BUILD (the development chain).
 
@@ -48,7 +60,24 @@ node_define() {
     root=$(host_root "$host")
     mkdir -p "$root/etc/muster/nodes.d"
     {
-        cat <<CONF
+        node_defaults "$node" "$@"
+        printf '%s\n' "$@"
+    } >"$root/etc/muster/nodes.d/$node.conf"
+}
+
+# Without what the lines that follow set themselves.
+node_defaults() {
+    local node=$1 line keys=
+
+    shift
+    for line in "$@"; do
+        keys="$keys ${line%%[ ={]*}"
+    done
+    awk -v keys="$keys" '
+        BEGIN { n = split(keys, k, " "); for (i = 1; i <= n; i++) set[k[i]] = 1 }
+        skip { if ($0 == "}") skip = 0; next }
+        $1 in set { skip = /{$/; next }
+        { print }' <<CONF
 family = evm
 chain_id = "1337"
 network = "development"
@@ -72,8 +101,6 @@ probation {
     min_blocks = 2
 }
 CONF
-        printf '%s\n' "$@"
-    } >"$root/etc/muster/nodes.d/$node.conf"
 }
 
 node_apply() {
@@ -105,6 +132,56 @@ muster() {
 
     shift
     host_run "$host" musterctl "$@"
+}
+
+# The exit code and the essential words are the contract with runbooks.
+muster_ends() {
+    local host=$1 code=$2 words=$3 got
+
+    shift 3
+    SAID=$(muster "$host" "$@" </dev/null 2>&1) && got=0 || got=$?
+    assert_contains "$SAID" "$words" "musterctl $*"
+    assert_eq "$code" "$got" "exit code of 'musterctl $*' ($SAID)"
+}
+
+node_edit() {
+    local host=$1 file
+
+    file=$(host_root "$1")/etc/muster/nodes.d/$2.conf
+    shift 2
+    sed -i "$@" "$file"
+    muster "$host" reload
+}
+
+node_fault() {
+    local data
+
+    data=$(node_data "$1" "$2")
+    if [ -n "${3:-}" ]; then
+        printf '%s\n' "$3" >"$data/fault.new" && mv "$data/fault.new" "$data/fault"
+    else
+        rm -f "$data/fault"
+    fi
+}
+
+node_is() {
+    [ "$(node_get "$1" "$2" "$3")" = "$4" ]
+}
+
+verdict_and_reason() {
+    host_exec "$1" musterctl show "$2" --json </dev/null | jq -r '.verdict + ": " + .reason'
+}
+
+verdict_is() {
+    case $(verdict_and_reason "$1" "$2") in
+    "$3: "*"$4"*) return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
+until_verdict() {
+    bed_poll "${5:-30}" verdict_is "$1" "$2" "$3" "${4:-}" ||
+        fail "$2 on $1: waited ${5:-30} s for '$3' with '${4:-}', it is '$(verdict_and_reason "$1" "$2")'"
 }
 
 node_stage() {
@@ -158,4 +235,66 @@ node_witness() {
 timeline() {
     host_exec "$1" musterctl events "$2" --json -n 1000 </dev/null |
         jq -r '.[] | [(.at_usec / 1000000 | todate), .kind, (.from // "-"), (.to // "-"), .text] | @tsv'
+}
+
+muster_try() {
+    CODE=0
+    OUT=$(muster "$@" 2>&1 </dev/null) || CODE=$?
+}
+
+muster_begin() {
+    local host=$1 key=$2 file=$BED_DIR/tmp/musterctl-$2
+
+    shift 2
+    rm -f "$file".*
+    (
+        trap - EXIT INT TERM HUP
+        bed_close_fds
+        code=0
+        muster "$host" "$@" </dev/null >"$file.out" 2>&1 || code=$?
+        echo "$code" >"$file.new"
+        mv "$file.new" "$file.code"
+    ) &
+    disown $!
+}
+
+muster_end() {
+    local file=$BED_DIR/tmp/musterctl-$1
+
+    bed_poll "${2:-60}" test -e "$file.code" ||
+        fail "'musterctl' ($1) does not end; it said: $(cat "$file.out")"
+    CODE=$(cat "$file.code")
+    OUT=$(cat "$file.out")
+}
+
+# In the hook's own sandbox: it may read /srv and write its state directory.
+gate_put() {
+    local root
+
+    root=$(host_root "$1")
+    mkdir -p "$root/srv/gates" "$root/etc/muster/hooks.d/$2"
+    cat >"$root/etc/muster/hooks.d/$2/50-gate" <<'HOOK'
+#!/bin/sh
+gate=/srv/gates/$MUSTER_NODE.$MUSTER_EVENT
+at=/var/lib/muster-hook/at.$MUSTER_NODE.$MUSTER_EVENT
+while [ -e "$gate" ]; do
+    : >"$at"
+    sleep 0.1
+done
+rm -f "$at"
+HOOK
+    chmod 0755 "$root/etc/muster/hooks.d/$2/50-gate"
+}
+
+gate_close() {
+    rm -f "$(host_root "$1")/var/lib/muster-hook/at.$2.$3"
+    : >"$(host_root "$1")/srv/gates/$2.$3"
+}
+
+gate_open() {
+    rm -f "$(host_root "$1")/srv/gates/$2.$3"
+}
+
+gate_is_waited_at() {
+    [ -e "$(host_root "$1")/var/lib/muster-hook/at.$2.$3" ]
 }

@@ -29,6 +29,7 @@ static void trial_init(Trial *t) {
         };
         probation_init(&t->p, START);
         t->p.height = 1201;
+        t->p.first_height = 1201; /* the first poll of the new release found it where the old one ended */
         chain_sample_init(&t->sample);
         chain_sample_init(&t->theirs);
         for (size_t i = 0; i < 2; i++)
@@ -201,7 +202,7 @@ static void unknown_is_never_good(void **state) {
         cleanup_trial_ Trial t;
 
         trial_init(&t);
-        t.p.height = 0;
+        t.p.height = t.p.first_height = 0;
         t.config.min_blocks = 0;
         t.config.duration = 0;
         t.config.min_peers = 0;
@@ -218,11 +219,28 @@ static void unknown_is_never_good(void **state) {
         assert_int_equal(head(&t, INT64_MAX), PROBATION_WAIT);
 }
 
+/*
+ * The old release went on after the last poll of it, to 1210. A release that stands
+ * still there has made no block, whatever it is beyond the baseline.
+ */
+static void blocks_of_the_old_release_are_not_credited_to_the_new_one(void **state) {
+        cleanup_trial_ Trial t;
+
+        trial_init(&t);
+        t.p.first_height = CHAIN_UNKNOWN;
+        for (int i = 0; i < 60; i++)
+                assert_int_equal(head(&t, 1210), PROBATION_WAIT);
+        assert_says(&t, "head 1210, waiting for 1215 (first head seen 1210 + 5)");
+        for (int i = 0; i <= 10; i++)
+                (void) head(&t, 1215 + i);
+        assert_int_equal(head(&t, 1226), PROBATION_PASS);
+}
+
 static void without_a_baseline_the_head_must_advance_from_the_first_one_seen(void **state) {
         cleanup_trial_ Trial t;
 
         trial_init(&t);
-        t.p.height = CHAIN_UNKNOWN;
+        t.p.height = t.p.first_height = CHAIN_UNKNOWN;
         t.config.duration = 0;
         assert_int_equal(silence(&t), PROBATION_WAIT);
         assert_int_equal(head(&t, CHAIN_UNKNOWN), PROBATION_WAIT);
@@ -242,7 +260,7 @@ static void the_answer_of_the_old_process_does_not_count(void **state) {
         t.sample.at_monotonic = START - 1;
         assert_int_equal(step(&t), PROBATION_WAIT);
         assert_says(&t, "not polled yet");
-        assert_int_equal(t.p.first_height, CHAIN_UNKNOWN);
+        assert_int_equal(t.p.first_height, 1201);
 }
 
 static void another_chain_fails_at_once(void **state) {
@@ -347,6 +365,7 @@ int main(void) {
                 cmocka_unit_test(silence_fails_only_after_the_time_for_starting),
                 cmocka_unit_test(one_lost_poll_is_forgiven_but_silence_is_not_good),
                 cmocka_unit_test(unknown_is_never_good),
+                cmocka_unit_test(blocks_of_the_old_release_are_not_credited_to_the_new_one),
                 cmocka_unit_test(without_a_baseline_the_head_must_advance_from_the_first_one_seen),
                 cmocka_unit_test(the_answer_of_the_old_process_does_not_count),
                 cmocka_unit_test(another_chain_fails_at_once),
