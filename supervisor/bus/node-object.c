@@ -327,6 +327,21 @@ static void do_upgrade(BusService *service, sd_bus_message *call, const Caller *
         reply_job(call, r, job, &fault);
 }
 
+static void do_discard(BusService *service, sd_bus_message *call, const Caller *by) {
+        Node *node = node_of_call(service, call);
+        cleanup_fault_ Fault fault = {};
+        const char *version;
+        int r;
+
+        if (!node)
+                return;
+        (void) sd_bus_message_rewind(call, 1);
+        r = sd_bus_message_read(call, "s", &version);
+        if (r >= 0)
+                r = node_discard(node, version, by, &fault);
+        reply_job(call, r, NULL, &fault);
+}
+
 static void do_rollback(BusService *service, sd_bus_message *call, const Caller *by) {
         Node *node = node_of_call(service, call);
         cleanup_fault_ Fault fault = {};
@@ -369,6 +384,7 @@ typedef struct NodeMethod {
 
 static const NodeMethod methods[] = {
         { "Stage", "org.muster1.stage", false, do_stage },
+        { "Discard", "org.muster1.stage", true, do_discard },
         { "Upgrade", "org.muster1.upgrade", true, do_upgrade },
         { "Rollback", "org.muster1.upgrade", false, do_rollback },
         { "Cancel", "org.muster1.upgrade", false, do_cancel },
@@ -427,6 +443,8 @@ static const sd_bus_vtable node_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Stage", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", job), method_with_options,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Discard", SD_BUS_ARGS("s", version, "a{sv}", options), SD_BUS_NO_RESULT,
+                                method_with_options, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Upgrade", SD_BUS_ARGS("s", version, "a{sv}", options), SD_BUS_RESULT("s", job), method_with_options,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Rollback", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", job), method_with_options,

@@ -25,8 +25,8 @@
 #include <strings.h>
 
 #define ADDRESS_DIGITS 40
-#define HASH_DIGITS 64
-#define TEXT_MAX 128
+#define HASH_DIGITS    64
+#define TEXT_MAX       128
 
 /* types/block.go, BlockIDFlagCommit: voted for the block that was committed */
 #define BLOCK_ID_FLAG_COMMIT 2
@@ -40,7 +40,7 @@ static int get(ChainRequest *ret, const char *path) {
         if (!request.path)
                 return -ENOMEM;
         *ret = request;
-        request = (ChainRequest) {};
+        request = (ChainRequest){};
         return 0;
 }
 
@@ -60,8 +60,8 @@ static int hex_text(const char *path, const char *what, const json_t *value, siz
         for (size_t i = 0; good && i < digits; i++)
                 good = isxdigit((unsigned char) text[i]);
         if (!good)
-                return fault_set(reterr, -EBADMSG, "%s: expected %s as %zu hex digits, got %s", path, what, digits,
-                                 jsonrpc_excerpt(buffer, value));
+                return fault_set(reterr, -EBADMSG, "%s: expected %s as %zu hex digits, got %s", path, what,
+                                 digits, jsonrpc_excerpt(buffer, value));
         return str_replace(field, text);
 }
 
@@ -87,8 +87,8 @@ static int absorb_sync_info(ChainSample *sample, const json_t *info, Fault *rete
                                  "/status: expected sync_info.catching_up as true or false, got %s",
                                  jsonrpc_excerpt(buffer, catching_up));
         if (height > 0) {
-                r = hex_text("/status", "sync_info.latest_block_hash", json_object_get(info, "latest_block_hash"),
-                             HASH_DIGITS, &hash, reterr);
+                r = hex_text("/status", "sync_info.latest_block_hash",
+                             json_object_get(info, "latest_block_hash"), HASH_DIGITS, &hash, reterr);
                 if (r < 0)
                         return r;
                 if (parse_rfc3339(json_string_value(time_text), &head_time) < 0)
@@ -131,8 +131,8 @@ static int absorb_node_info(ChainSample *sample, const json_t *info, Fault *rete
                          &sample->chain_id, reterr);
         if (r < 0 || !(sample->want & CHAIN_WANT_VERSION) || !json_object_get(info, "version"))
                 return r;
-        r = jsonrpc_text("/status", "node_info.version", json_object_get(info, "version"), TEXT_MAX, &version,
-                         reterr);
+        r = jsonrpc_text("/status", "node_info.version", json_object_get(info, "version"), TEXT_MAX,
+                         &version, reterr);
         if (r < 0)
                 return r;
         if (asprintf(&text, "cometbft/%s", version) < 0) {
@@ -230,8 +230,8 @@ static bool signature_is_ours(const json_t *signature, const char *address) {
 }
 
 /* Whether our signature is in the commit for the asked height. */
-static int absorb_commit_at(ChainSample *sample, int64_t asked, int status, const char *body, bool *ret_found,
-                            Fault *reterr) {
+static int absorb_commit_at(ChainSample *sample, int64_t asked, int status, const char *body,
+                            bool *ret_found, Fault *reterr) {
         cleanup_json_ json_t *answer = NULL;
         const json_t *commit, *signatures, *signature;
         char buffer[JSONRPC_EXCERPT_MAX];
@@ -244,20 +244,20 @@ static int absorb_commit_at(ChainSample *sample, int64_t asked, int status, cons
         if (r != 0)
                 return r;
         commit = json_object_get(json_object_get(answer, "signed_header"), "commit");
-        r = jsonrpc_decimal("/commit", "signed_header.commit.height", json_object_get(commit, "height"), &height,
-                            reterr);
+        r = jsonrpc_decimal("/commit", "signed_header.commit.height", json_object_get(commit, "height"),
+                            &height, reterr);
         if (r < 0)
                 return r;
         if (height != asked)
                 return fault_set(reterr, -EBADMSG,
-                                 "/commit: asked for the commit of height %" PRId64 ", got that of %" PRId64, asked,
-                                 height);
+                                 "/commit: asked for the commit of height %" PRId64 ", got that of %" PRId64,
+                                 asked, height);
         signatures = json_object_get(commit, "signatures");
         if (!json_is_array(signatures))
                 return fault_set(reterr, -EBADMSG,
                                  "/commit: expected signed_header.commit.signatures as an array, got %s",
                                  jsonrpc_excerpt(buffer, signatures));
-        json_array_foreach(signatures, i, signature)
+        json_array_foreach (signatures, i, signature)
                 found = found || signature_is_ours(signature, sample->validator);
         if (found) {
                 sample->signing = TRI_YES;
@@ -270,7 +270,8 @@ static int absorb_commit_at(ChainSample *sample, int64_t asked, int status, cons
 static int absorb_commit(ChainSample *sample, int status, const char *body, Fault *reterr) {
         bool found;
 
-        return jsonrpc_optional(absorb_commit_at(sample, sample->height, status, body, &found, reterr), reterr);
+        return jsonrpc_optional(absorb_commit_at(sample, sample->height, status, body, &found, reterr),
+                                reterr);
 }
 
 static bool final_commit_decides(const ChainSample *sample) {
@@ -341,8 +342,9 @@ static int position_number(const json_t *state, const char *key, bool as_string,
                 r = 0;
         }
         if (r < 0 || n > (uint64_t) max)
-                return fault_set(reterr, -EBADMSG, "\"%s\": expected a number from 0 to %" PRId64 "%s, got %s", key,
-                                 max, !as_number ? " written as a string" : "", jsonrpc_excerpt(buffer, value));
+                return fault_set(reterr, -EBADMSG,
+                                 "\"%s\": expected a number from 0 to %" PRId64 "%s, got %s", key, max,
+                                 !as_number ? " written as a string" : "", jsonrpc_excerpt(buffer, value));
         *ret = (int64_t) n;
         return 0;
 }
@@ -356,10 +358,11 @@ static int cometbft_parse_position(const char *text, SigningPosition *ret, Fault
 
         state = json_loads(text, JSON_REJECT_DUPLICATES, &error);
         if (!state)
-                return fault_set(reterr, -EBADMSG, "line %d column %d: expected a JSON object: %s", error.line,
-                                 error.column, jsonrpc_excerpt_text(why, error.text));
+                return fault_set(reterr, -EBADMSG, "line %d column %d: expected a JSON object: %s",
+                                 error.line, error.column, jsonrpc_excerpt_text(why, error.text));
         if (!json_is_object(state))
-                return fault_set(reterr, -EBADMSG, "expected a JSON object with \"height\", \"round\" and \"step\"");
+                return fault_set(reterr, -EBADMSG,
+                                 "expected a JSON object with \"height\", \"round\" and \"step\"");
         r = position_number(state, "height", true, false, CHAIN_NUMBER_MAX, &position.height, reterr);
         if (r == 0)
                 r = position_number(state, "round", true, true, INT32_MAX, &position.round, reterr);

@@ -27,8 +27,8 @@ int evm_hex_text(const char *method, const char *what, const json_t *value, size
         for (size_t i = 2; good && text[i]; i++)
                 good = isxdigit((unsigned char) text[i]);
         if (!good)
-                return fault_set(reterr, -EBADMSG, "%s: expected %s as \"0x\" and %zu hex digits, got %s", method,
-                                 what, digits, jsonrpc_excerpt(buffer, value));
+                return fault_set(reterr, -EBADMSG, "%s: expected %s as \"0x\" and %zu hex digits, got %s",
+                                 method, what, digits, jsonrpc_excerpt(buffer, value));
         return str_replace(field, text);
 }
 
@@ -45,7 +45,8 @@ int evm_absorb_head(const char *method, ChainSample *sample, int status, const c
         if (r == 0)
                 r = evm_hex_text(method, "hash", json_object_get(block, "hash"), HASH_DIGITS, &hash, reterr);
         if (r == 0)
-                r = jsonrpc_quantity(method, "timestamp", json_object_get(block, "timestamp"), &timestamp, reterr);
+                r = jsonrpc_quantity(method, "timestamp", json_object_get(block, "timestamp"), &timestamp,
+                                     reterr);
         if (r < 0)
                 return r;
         sample->answered = true;
@@ -54,11 +55,13 @@ int evm_absorb_head(const char *method, ChainSample *sample, int status, const c
         free(sample->head_hash);
         sample->head_hash = TAKE_PTR(hash);
         if (json_is_array(json_object_get(block, "transactions")))
-                sample->head_transactions = (int64_t) json_array_size(json_object_get(block, "transactions"));
+                sample->head_transactions =
+                        (int64_t) json_array_size(json_object_get(block, "transactions"));
         return 0;
 }
 
-int evm_absorb_syncing(const char *method, ChainSample *sample, int status, const char *body, Fault *reterr) {
+int evm_absorb_syncing(const char *method, ChainSample *sample, int status, const char *body,
+                       Fault *reterr) {
         cleanup_json_ json_t *result = NULL;
         char buffer[JSONRPC_EXCERPT_MAX];
         int64_t target = CHAIN_UNKNOWN;
@@ -77,7 +80,8 @@ int evm_absorb_syncing(const char *method, ChainSample *sample, int status, cons
         sample->syncing = TRI_YES;
         if (!json_object_get(result, "highestBlock")) /* some tell only of stages */
                 return 0;
-        r = jsonrpc_quantity(method, "highestBlock", json_object_get(result, "highestBlock"), &target, reterr);
+        r = jsonrpc_quantity(method, "highestBlock", json_object_get(result, "highestBlock"), &target,
+                             reterr);
         sample->target = r < 0 ? CHAIN_UNKNOWN : target;
         return r;
 }
@@ -99,7 +103,8 @@ int evm_absorb_peers(const char *method, ChainSample *sample, int status, const 
         return r;
 }
 
-int evm_absorb_chain_id(const char *method, ChainSample *sample, int status, const char *body, Fault *reterr) {
+int evm_absorb_chain_id(const char *method, ChainSample *sample, int status, const char *body,
+                        Fault *reterr) {
         cleanup_json_ json_t *result = NULL;
         cleanup_free_ char *text = NULL;
         int64_t id;
@@ -119,14 +124,16 @@ int evm_absorb_chain_id(const char *method, ChainSample *sample, int status, con
         return 0;
 }
 
-int evm_absorb_version(const char *method, ChainSample *sample, int status, const char *body, Fault *reterr) {
+int evm_absorb_version(const char *method, ChainSample *sample, int status, const char *body,
+                       Fault *reterr) {
         cleanup_json_ json_t *result = NULL;
         int r;
 
         r = jsonrpc_result(method, status, body, false, &result, reterr);
         if (r != 0)
                 return r;
-        return jsonrpc_text(method, "the client's version", result, VERSION_MAX, &sample->client_version, reterr);
+        return jsonrpc_text(method, "the client's version", result, VERSION_MAX, &sample->client_version,
+                            reterr);
 }
 
 int evm_absorb_hash(const char *method, int status, const char *body, char **ret_hash, Fault *reterr) {
@@ -156,9 +163,10 @@ static int absorb_head(ChainSample *sample, int status, const char *body, Fault 
         int r = evm_absorb_head("eth_getBlockByNumber", sample, status, body, reterr);
 
         if (r > 0)
-                return fault_set(reterr, -EBADMSG,
-                                 "eth_getBlockByNumber: the node does not know this method or has switched it "
-                                 "off: the \"eth\" API must be on for the RPC address that muster asks");
+                return fault_set(
+                        reterr, -EBADMSG,
+                        "eth_getBlockByNumber: the node does not know this method or has switched it "
+                        "off: the \"eth\" API must be on for the RPC address that muster asks");
         return r;
 }
 
@@ -191,7 +199,8 @@ static int request_version(const ChainSample *sample, ChainRequest *ret) {
 }
 
 static int absorb_version(ChainSample *sample, int status, const char *body, Fault *reterr) {
-        return jsonrpc_optional(evm_absorb_version("web3_clientVersion", sample, status, body, reterr), reterr);
+        return jsonrpc_optional(evm_absorb_version("web3_clientVersion", sample, status, body, reterr),
+                                reterr);
 }
 
 static const ChainStep steps[] = {
@@ -222,8 +231,8 @@ static const char *const version_arguments[] = { "--version", NULL };
 
 /* geth's layout first, then what reth, erigon and bor call the same things. */
 static const char *const key_files[] = {
-        "geth/nodekey", "bor/nodekey", "nodekey",         "discovery-secret", "keystore/*",
-        "geth/jwtsecret", "jwtsecret", "bor/jwtsecret", "jwt.hex",          NULL,
+        "geth/nodekey",   "bor/nodekey", "nodekey",       "discovery-secret", "keystore/*",
+        "geth/jwtsecret", "jwtsecret",   "bor/jwtsecret", "jwt.hex",          NULL,
 };
 
 static const char *const state_files[] = { NULL };

@@ -10,7 +10,8 @@
 int evm_absorb_head(const char *method, ChainSample *sample, int status, const char *body, Fault *reterr);
 int evm_absorb_syncing(const char *method, ChainSample *sample, int status, const char *body, Fault *reterr);
 int evm_absorb_peers(const char *method, ChainSample *sample, int status, const char *body, Fault *reterr);
-int evm_absorb_chain_id(const char *method, ChainSample *sample, int status, const char *body, Fault *reterr);
+int evm_absorb_chain_id(const char *method, ChainSample *sample, int status, const char *body,
+                        Fault *reterr);
 int evm_absorb_version(const char *method, ChainSample *sample, int status, const char *body, Fault *reterr);
 int evm_absorb_hash(const char *method, int status, const char *body, char **ret_hash, Fault *reterr);
 

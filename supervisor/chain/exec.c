@@ -70,8 +70,8 @@ static int absorb_number(const char *name, const json_t *value, int64_t *field, 
 
         if (!json_is_integer(value) || n < 0 || n > CHAIN_NUMBER_MAX)
                 return fault_set(reterr, -EBADMSG,
-                                 "the probe's \"%s\": expected a whole number from 0 on, or null, got %s", name,
-                                 jsonrpc_excerpt(buffer, value));
+                                 "the probe's \"%s\": expected a whole number from 0 on, or null, got %s",
+                                 name, jsonrpc_excerpt(buffer, value));
         *field = n;
         return 0;
 }
@@ -93,8 +93,8 @@ static int absorb_member(ChainSample *sample, const Member *member, const json_t
         case MEMBER_BOOLEAN:
                 if (!json_is_boolean(value))
                         return fault_set(reterr, -EBADMSG,
-                                         "the probe's \"%s\": expected true, false or null, got %s", member->name,
-                                         jsonrpc_excerpt(buffer, value));
+                                         "the probe's \"%s\": expected true, false or null, got %s",
+                                         member->name, jsonrpc_excerpt(buffer, value));
                 *(Tristate *) field = json_is_true(value) ? TRI_YES : TRI_NO;
                 return 0;
         }
@@ -115,9 +115,10 @@ static int absorb_object(ChainSample *sample, json_t *answer, Fault *reterr) {
         int r;
 
         if (!json_object_get(answer, "height"))
-                return fault_set(reterr, -EBADMSG,
-                                 "the probe's answer has no \"height\": expected a number, or null if unknown");
-        json_object_foreach(answer, name, value) {
+                return fault_set(
+                        reterr, -EBADMSG,
+                        "the probe's answer has no \"height\": expected a number, or null if unknown");
+        json_object_foreach (answer, name, value) {
                 const Member *member = member_by_name(name);
 
                 if (!member)
@@ -147,7 +148,8 @@ static int exec_absorb(ChainSample *sample, unsigned i, int status, const char *
                                  "the probe's output: expected one JSON object: %s (line %d column %d)",
                                  jsonrpc_excerpt_text(why, error.text), error.line, error.column);
         if (!json_is_object(answer))
-                return fault_set(reterr, -EBADMSG, "the probe's output: expected one JSON object, got an array");
+                return fault_set(reterr, -EBADMSG,
+                                 "the probe's output: expected one JSON object, got an array");
         r = absorb_object(&fresh, answer, reterr);
         if (r < 0)
                 return r;

@@ -23,5 +23,5 @@ const char *chain_family_names(void) {
 void chain_request_done(ChainRequest *request) {
         free(request->path);
         free(request->body);
-        *request = (ChainRequest) {};
+        *request = (ChainRequest){};
 }

@@ -23,9 +23,11 @@ typedef struct ChainFamily {
         uint64_t stop_patience;               /* microseconds */
         const char *const *version_arguments; /* NULL-terminated */
         const char *const *key_files;         /* relative to the data directory; globs; NULL-terminated */
-        /* Those of key_files that do nothing but sign blocks: being there means "may sign". NULL: names cannot tell. */
+        /* Those of key_files that do nothing but sign blocks: being there means "may sign". NULL: names
+         * cannot tell. */
         const char *const *consensus_key_files;
-        const char *const *state_files;       /* signing state, likewise; the first one is what parse_position reads */
+        const char *const
+                *state_files; /* signing state, likewise; the first one is what parse_position reads */
 
         /*
          * The poll's @i-th request; 0 begins the sequence. 0, or 1 when there are no
@@ -50,7 +52,8 @@ typedef struct ChainFamily {
         int (*request_hash)(const ChainSample *sample, int64_t height, ChainRequest *ret);
         int (*absorb_hash)(int status, const char *body, char **ret_hash, Fault *reterr);
 
-        /* Reads a signing-state file's text. NULL where the family has none. -EBADMSG with what was expected. */
+        /* Reads a signing-state file's text. NULL where the family has none. -EBADMSG with what was
+         * expected. */
         int (*parse_position)(const char *text, SigningPosition *ret, Fault *reterr);
 } ChainFamily;
 

@@ -7,7 +7,7 @@
 #include "util/text.h"
 
 #define METHOD_NOT_FOUND (-32601) /* JSON-RPC 2.0, section 5.1 */
-#define EXCERPT_LENGTH 80
+#define EXCERPT_LENGTH   80
 
 int jsonrpc_request(const char *method, const char *params, ChainRequest *ret) {
         cleanup_request_ ChainRequest request = {};
@@ -20,7 +20,7 @@ int jsonrpc_request(const char *method, const char *params, ChainRequest *ret) {
                 return -ENOMEM;
         }
         *ret = request;
-        request = (ChainRequest) {};
+        request = (ChainRequest){};
         return 0;
 }
 
@@ -46,29 +46,34 @@ static int rpc_error(const char *method, const json_t *error, Fault *reterr) {
         char a[JSONRPC_EXCERPT_MAX], b[JSONRPC_EXCERPT_MAX];
 
         if (json_is_integer(code) && json_integer_value(code) == METHOD_NOT_FOUND) {
-                fault_set(reterr, 0, "%s: the node does not know this method or has switched it off", method);
+                fault_set(reterr, 0, "%s: the node does not know this method or has switched it off",
+                          method);
                 return JSONRPC_E_NO_METHOD;
         }
         if (!json_is_integer(code) || !message)
                 return fault_set(reterr, -EBADMSG, "%s: the node reports an error: %s", method,
                                  jsonrpc_excerpt(a, error));
-        return fault_set(reterr, -EBADMSG, "%s: the node reports error %" JSON_INTEGER_FORMAT ": %s%s%s", method,
-                         json_integer_value(code), jsonrpc_excerpt_text(a, message), data ? ": " : "",
-                         data ? jsonrpc_excerpt_text(b, data) : "");
+        return fault_set(reterr, -EBADMSG, "%s: the node reports error %" JSON_INTEGER_FORMAT ": %s%s%s",
+                         method, json_integer_value(code), jsonrpc_excerpt_text(a, message),
+                         data ? ": " : "", data ? jsonrpc_excerpt_text(b, data) : "");
 }
 
-static int not_json(const char *method, int status, const char *body, const json_error_t *error, Fault *reterr) {
+static int not_json(const char *method, int status, const char *body, const json_error_t *error,
+                    Fault *reterr) {
         char buffer[JSONRPC_EXCERPT_MAX], why[JSONRPC_EXCERPT_MAX];
 
         if (status != 200)
-                return fault_set(reterr, -EBADMSG, "%s: expected a JSON-RPC answer, got HTTP status %d: '%s'",
-                                 method, status, jsonrpc_excerpt_text(buffer, body));
-        return fault_set(reterr, -EBADMSG, "%s: expected a JSON-RPC answer, got '%s' (%s, line %d column %d)",
-                         method, jsonrpc_excerpt_text(buffer, body), jsonrpc_excerpt_text(why, error->text),
+                return fault_set(reterr, -EBADMSG,
+                                 "%s: expected a JSON-RPC answer, got HTTP status %d: '%s'", method, status,
+                                 jsonrpc_excerpt_text(buffer, body));
+        return fault_set(reterr, -EBADMSG,
+                         "%s: expected a JSON-RPC answer, got '%s' (%s, line %d column %d)", method,
+                         jsonrpc_excerpt_text(buffer, body), jsonrpc_excerpt_text(why, error->text),
                          error->line, error->column);
 }
 
-int jsonrpc_result(const char *method, int status, const char *body, bool bare, json_t **ret, Fault *reterr) {
+int jsonrpc_result(const char *method, int status, const char *body, bool bare, json_t **ret,
+                   Fault *reterr) {
         cleanup_json_ json_t *answer = NULL;
         json_error_t error;
         const json_t *id, *fault;
@@ -85,8 +90,8 @@ int jsonrpc_result(const char *method, int status, const char *body, bool bare, 
         if (fault && !json_is_null(fault))
                 return rpc_error(method, fault, reterr);
         if (status != 200)
-                return fault_set(reterr, -EBADMSG, "%s: expected HTTP status 200, got %d: %s", method, status,
-                                 jsonrpc_excerpt(buffer, answer));
+                return fault_set(reterr, -EBADMSG, "%s: expected HTTP status 200, got %d: %s", method,
+                                 status, jsonrpc_excerpt(buffer, answer));
         id = json_object_get(answer, "id");
         if (!bare && !(json_is_integer(id) && json_integer_value(id) == 1))
                 return fault_set(reterr, -EBADMSG, "%s: expected the answer to request 1, got \"id\": %s",
@@ -107,7 +112,8 @@ int jsonrpc_optional(int r, Fault *reterr) {
         return r > 0 ? 0 : r;
 }
 
-int jsonrpc_quantity(const char *method, const char *what, const json_t *value, int64_t *ret, Fault *reterr) {
+int jsonrpc_quantity(const char *method, const char *what, const json_t *value, int64_t *ret,
+                     Fault *reterr) {
         char buffer[JSONRPC_EXCERPT_MAX];
         uint64_t n;
         int r = parse_hex_quantity(json_string_value(value), &n);
@@ -116,8 +122,8 @@ int jsonrpc_quantity(const char *method, const char *what, const json_t *value, 
                 return fault_set(reterr, -EBADMSG, "%s: %s is absurd: %s", method, what,
                                  jsonrpc_excerpt(buffer, value));
         if (r < 0)
-                return fault_set(reterr, -EBADMSG, "%s: expected %s as a number like \"0x1f\", got %s", method,
-                                 what, jsonrpc_excerpt(buffer, value));
+                return fault_set(reterr, -EBADMSG, "%s: expected %s as a number like \"0x1f\", got %s",
+                                 method, what, jsonrpc_excerpt(buffer, value));
         *ret = (int64_t) n;
         return 0;
 }
@@ -152,7 +158,8 @@ int jsonrpc_text(const char *method, const char *what, const json_t *value, size
         for (size_t i = 0; good && i < n; i++)
                 good = text[i] >= ' ' && text[i] < 0x7f;
         if (!good)
-                return fault_set(reterr, -EBADMSG, "%s: expected %s as a text of 1 to %zu characters, got %s",
-                                 method, what, max, jsonrpc_excerpt(buffer, value));
+                return fault_set(reterr, -EBADMSG,
+                                 "%s: expected %s as a text of 1 to %zu characters, got %s", method, what,
+                                 max, jsonrpc_excerpt(buffer, value));
         return str_replace(field, text);
 }

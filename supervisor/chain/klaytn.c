@@ -91,9 +91,10 @@ static int absorb_head(ChainSample *sample, int status, const char *body, Fault 
         }
         if (r > 0) {
                 sample->dialect = DIALECT_KLAY;
-                return fault_set(reterr, -EBADMSG,
-                                 "klay_getBlockByNumber, kaia_getBlockByNumber: the node knows neither or has "
-                                 "switched them off: set RPC_API to include \"klay\" and \"net\"");
+                return fault_set(
+                        reterr, -EBADMSG,
+                        "klay_getBlockByNumber, kaia_getBlockByNumber: the node knows neither or has "
+                        "switched them off: set RPC_API to include \"klay\" and \"net\"");
         }
         return r;
 }
@@ -103,7 +104,8 @@ static int request_syncing(const ChainSample *sample, ChainRequest *ret) {
 }
 
 static int absorb_syncing(ChainSample *sample, int status, const char *body, Fault *reterr) {
-        return jsonrpc_optional(evm_absorb_syncing(method(sample, METHOD_SYNCING), sample, status, body, reterr), reterr);
+        return jsonrpc_optional(
+                evm_absorb_syncing(method(sample, METHOD_SYNCING), sample, status, body, reterr), reterr);
 }
 
 static int request_peers(const ChainSample *sample, ChainRequest *ret) {
@@ -119,8 +121,8 @@ static int request_chain_id(const ChainSample *sample, ChainRequest *ret) {
 }
 
 static int absorb_chain_id(ChainSample *sample, int status, const char *body, Fault *reterr) {
-        return jsonrpc_optional(evm_absorb_chain_id(method(sample, METHOD_CHAIN_ID), sample, status, body, reterr),
-                        reterr);
+        return jsonrpc_optional(
+                evm_absorb_chain_id(method(sample, METHOD_CHAIN_ID), sample, status, body, reterr), reterr);
 }
 
 static int request_version(const ChainSample *sample, ChainRequest *ret) {
@@ -128,10 +130,12 @@ static int request_version(const ChainSample *sample, ChainRequest *ret) {
 }
 
 static int absorb_version(ChainSample *sample, int status, const char *body, Fault *reterr) {
-        return jsonrpc_optional(evm_absorb_version(method(sample, METHOD_VERSION), sample, status, body, reterr), reterr);
+        return jsonrpc_optional(
+                evm_absorb_version(method(sample, METHOD_VERSION), sample, status, body, reterr), reterr);
 }
 
-static int absorb_address(const char *name, ChainSample *sample, int status, const char *body, Fault *reterr) {
+static int absorb_address(const char *name, ChainSample *sample, int status, const char *body,
+                          Fault *reterr) {
         cleanup_json_ json_t *result = NULL;
         cleanup_free_ char *address = NULL;
         int r;
@@ -142,7 +146,8 @@ static int absorb_address(const char *name, ChainSample *sample, int status, con
         r = evm_hex_text(name, "our address", result, ADDRESS_DIGITS, &address, reterr);
         if (r < 0)
                 return r;
-        if (strspn(address + 2, "0") == ADDRESS_DIGITS) /* the node has not loaded its key yet, or has none */
+        if (strspn(address + 2, "0") ==
+            ADDRESS_DIGITS) /* the node has not loaded its key yet, or has none */
                 return 0;
         free(sample->validator);
         sample->validator = TAKE_PTR(address);
@@ -183,14 +188,14 @@ static int among(const char *name, const char *what, const json_t *array, const 
         size_t i;
 
         if (!json_is_array(array))
-                return fault_set(reterr, -EBADMSG, "%s: expected %s as an array of addresses, got %s", name, what,
-                                 jsonrpc_excerpt(buffer, array));
-        json_array_foreach(array, i, item) {
+                return fault_set(reterr, -EBADMSG, "%s: expected %s as an array of addresses, got %s", name,
+                                 what, jsonrpc_excerpt(buffer, array));
+        json_array_foreach (array, i, item) {
                 const char *text = json_string_value(item);
 
                 if (!text || strlen(text) != ADDRESS_DIGITS + 2)
-                        return fault_set(reterr, -EBADMSG, "%s: expected an address in %s, got %s", name, what,
-                                         jsonrpc_excerpt(buffer, item));
+                        return fault_set(reterr, -EBADMSG, "%s: expected an address in %s, got %s", name,
+                                         what, jsonrpc_excerpt(buffer, item));
                 found = found || strcasecmp(text, address) == 0;
         }
         *ret = found;
@@ -249,8 +254,8 @@ static int absorb_consensus(ChainSample *sample, int status, const char *body, F
         if (!proposer)
                 return fault_set(reterr, -EBADMSG, "%s: expected \"proposer\" as an address, got %s", name,
                                  jsonrpc_excerpt(buffer, json_object_get(block, "proposer")));
-        r = among(name, "\"committee\"", json_object_get(block, "committee"), sample->validator, &in_committee,
-                  reterr);
+        r = among(name, "\"committee\"", json_object_get(block, "committee"), sample->validator,
+                  &in_committee, reterr);
         committers = json_object_get(block, "committers"); /* before v1.9 there were none */
         if (r == 0 && committers)
                 r = among(name, "\"committers\"", committers, sample->validator, &committed, reterr);

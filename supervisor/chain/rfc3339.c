@@ -11,8 +11,9 @@ static int parse_offset(const char *s, int64_t *ret) {
                 *ret = 0;
                 return 0;
         }
-        if ((s[0] != '+' && s[0] != '-') || strlen(s) != 6 || s[3] != ':' || !isdigit((unsigned char) s[1]) ||
-            !isdigit((unsigned char) s[2]) || !isdigit((unsigned char) s[4]) || !isdigit((unsigned char) s[5]))
+        if ((s[0] != '+' && s[0] != '-') || strlen(s) != 6 || s[3] != ':' ||
+            !isdigit((unsigned char) s[1]) || !isdigit((unsigned char) s[2]) ||
+            !isdigit((unsigned char) s[4]) || !isdigit((unsigned char) s[5]))
                 return -EINVAL;
         *ret = ((s[1] - '0') * 10 + s[2] - '0') * 3600 + ((s[4] - '0') * 10 + s[5] - '0') * 60;
         if (s[0] == '-')

@@ -2,7 +2,7 @@
 #include "util/text.h"
 
 void chain_sample_init(ChainSample *sample) {
-        *sample = (ChainSample) {
+        *sample = (ChainSample){
                 .height = CHAIN_UNKNOWN,
                 .head_time = CHAIN_UNKNOWN,
                 .target = CHAIN_UNKNOWN,

@@ -23,21 +23,21 @@ typedef enum ChainWant {
 } ChainWant;
 
 typedef struct ChainSample {
-        uint64_t at_monotonic;     /* when the poll ended, microseconds */
-        bool answered;             /* at least the head could be asked and the answer was well-formed */
-        char *error;               /* the first error of this poll, in words, with the endpoint; NULL if none */
-        int64_t height;            /* head */
-        int64_t head_time;         /* seconds since 1970, as the chain says */
-        char *head_hash;           /* as the chain writes it */
-        int64_t target;            /* where syncing wants to get to */
+        uint64_t at_monotonic; /* when the poll ended, microseconds */
+        bool answered;         /* at least the head could be asked and the answer was well-formed */
+        char *error;           /* the first error of this poll, in words, with the endpoint; NULL if none */
+        int64_t height;        /* head */
+        int64_t head_time;     /* seconds since 1970, as the chain says */
+        char *head_hash;       /* as the chain writes it */
+        int64_t target;        /* where syncing wants to get to */
         Tristate syncing;
         int64_t peers;
-        char *client_version;      /* what the running node says of itself */
+        char *client_version; /* what the running node says of itself */
         char *chain_id;
-        char *validator;           /* our address, where the node tells */
-        Tristate in_council;       /* are we a validator of the current set */
-        Tristate signing;          /* did we sign the newest block that tells */
-        int64_t signed_height;     /* the highest height that the chain shows we signed */
+        char *validator;            /* our address, where the node tells */
+        Tristate in_council;        /* are we a validator of the current set */
+        Tristate signing;           /* did we sign the newest block that tells */
+        int64_t signed_height;      /* the highest height that the chain shows we signed */
         int64_t blocks_to_proposal; /* until our next proposal slot, where the chain tells */
 
         /* How the sample is being filled; of no meaning to who reads it. */

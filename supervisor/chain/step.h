@@ -7,14 +7,15 @@
 #include "chain/family.h"
 
 typedef struct ChainStep {
-        unsigned want;                            /* ChainWant bits, any of which asks for it; 0: always */
+        unsigned want;                              /* ChainWant bits, any of which asks for it; 0: always */
         bool (*applies)(const ChainSample *sample); /* NULL: always */
         int (*request)(const ChainSample *sample, ChainRequest *ret);
         int (*absorb)(ChainSample *sample, int status, const char *body, Fault *reterr);
 } ChainStep;
 
 /* As ChainFamily.request and .absorb. */
-int chain_steps_request(const ChainStep *steps, size_t n, const ChainSample *sample, unsigned i, ChainRequest *ret);
+int chain_steps_request(const ChainStep *steps, size_t n, const ChainSample *sample, unsigned i,
+                        ChainRequest *ret);
 int chain_steps_absorb(const ChainStep *steps, size_t n, ChainSample *sample, unsigned i, int status,
                        const char *body, Fault *reterr);
 

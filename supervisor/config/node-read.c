@@ -123,8 +123,6 @@ static int fill_defaults(NodeReading *reading, uint64_t default_poll) {
                 c->stop_patience = reading->family->stop_patience;
         if (!has(reading, "probation", "require_references"))
                 c->probation.require_references = c->n_references > 0;
-        if (!has(reading, "probation", "require_references"))
-                c->probation.require_references = c->n_references > 0;
         snprintf(c->unit_buffer, sizeof c->unit_buffer, "validator@%.64s.service", c->name);
         return 0;
 }

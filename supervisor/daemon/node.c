@@ -257,7 +257,8 @@ void node_record_act(Node *node, const char *job, const Caller *by, const char *
 
 /* --- may we? --------------------------------------------------------------- */
 
-int node_may_act(const Node *node, const Caller *by, unsigned grant, Fault *reterr) {
+/* What the configuration alone says. */
+static int node_check_mode(const Node *node, Fault *reterr) {
         const NodeConfig *config = node->config;
 
         if (!config)
@@ -268,14 +269,24 @@ int node_may_act(const Node *node, const Caller *by, unsigned grant, Fault *rete
                                  "node '%s' is the existing unit %s, which is only observed: upgrade and hold need a "
                                  "node that muster runs (remove 'unit' from %s and run 'musterctl apply')",
                                  node->name, config->unit, config->path);
-        if (node->daemon->freeze)
-                return fault_set(reterr, DAEMON_E_REFUSED, "this host is frozen (%s): 'musterctl thaw' first",
-                                 json_str(node->daemon->freeze, "reason") ?: "");
         if (config->mode == NODE_MODE_OBSERVE)
                 return fault_set(reterr, DAEMON_E_REFUSED,
                                  "node '%s' is in mode observe, where no unit method is called: set mode = manual in "
                                  "%s and run 'musterctl reload'",
                                  node->name, config->path);
+        return 0;
+}
+
+int node_may_act(const Node *node, const Caller *by, unsigned grant, Fault *reterr) {
+        const NodeConfig *config = node->config;
+        int r;
+
+        r = node_check_mode(node, reterr);
+        if (r != 0)
+                return r;
+        if (node->daemon->freeze)
+                return fault_set(reterr, DAEMON_E_REFUSED, "this host is frozen (%s): 'musterctl thaw' first",
+                                 json_str(node->daemon->freeze, "reason") ?: "");
         if (by->uid == UID_NOBODY_KNOWN && (config->mode != NODE_MODE_AUTO || (config->grants & grant) != grant))
                 return fault_set(reterr, DAEMON_E_REFUSED, "node '%s' does not grant this to muster by itself",
                                  node->name);
@@ -309,9 +320,9 @@ static int node_store_hold(Node *node, json_t *hold, const Caller *by, const cha
 static int node_hold_check(Node *node, Fault *reterr) {
         int r;
 
-        if (!node->config || !node_config_is_managed(node->config))
-                return fault_set(reterr, DAEMON_E_REFUSED, "node '%s' is only observed: muster cannot hold it",
-                                 node->name);
+        r = node_check_mode(node, reterr);
+        if (r != 0)
+                return r;
         if (node->upgrade && upgrade_state_touches_node(upgrade_job(node->upgrade)->state))
                 return fault_set(reterr, DAEMON_E_BUSY, "an upgrade is '%s': wait for its end, or cancel it",
                                  upgrade_state_to_string(upgrade_job(node->upgrade)->state));

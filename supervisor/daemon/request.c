@@ -7,6 +7,8 @@
 #include "util/name.h"
 #include "util/text.h"
 
+#include <systemd/sd-journal.h>
+
 static int busy(const Upgrade *u, Fault *reterr) {
         return fault_set(reterr, DAEMON_E_BUSY,
                          "the %s of version %s is '%s': wait for its end, or 'musterctl cancel %s' first",
@@ -196,4 +198,62 @@ int node_cancel(Node *node, const Caller *by, Fault *reterr) {
         node_record_act(node, u->job->id, by, "cancel asked for in '%s'", upgrade_state_to_string(u->job->state));
         upgrade_event(u, UPGRADE_EV_CANCEL, "canceled%s%s", by->why && *by->why ? ": " : "", by->why ?: "");
         return 0;
+}
+
+static bool is_in_use(const Upgrade *u, const char *version) {
+        return u && (str_eq(u->job->version, version) || str_eq(u->job->from, version));
+}
+
+static int discard_check(Node *node, const char *version, Fault *reterr) {
+        static const char *const links[] = { "current", "previous" };
+        int r;
+
+        if (version_check(version, "the version", reterr) < 0)
+                return DAEMON_E_INVALID;
+        if (is_in_use(node->staging, version))
+                return busy(node->staging, reterr);
+        if (is_in_use(node->upgrade, version))
+                return busy(node->upgrade, reterr);
+        for (size_t i = 0; i < ELEMENTSOF(links); i++) {
+                cleanup_free_ char *linked = NULL;
+
+                r = release_link_read(node->dirfd, links[i], &linked, reterr);
+                if (r < 0)
+                        return r;
+                if (str_eq(linked, version))
+                        return fault_set(reterr, DAEMON_E_REFUSED,
+                                         "version %s is the node's %s release and is not discarded", version, links[i]);
+        }
+        return 0;
+}
+
+static void on_release_discarded(bool ok, const char *text, const json_t *result, void *userdata) {
+        if (!ok)
+                sd_journal_print(LOG_WARNING, "A discarded release was not removed: %s", text);
+}
+
+/* No longer accepted, durably, before its files go: what is half removed is never executed. */
+int node_discard(Node *node, const char *version, const Caller *by, Fault *reterr) {
+        cleanup_json_ json_t *order = NULL;
+        WorkerRun *run;
+        int r;
+
+        r = node_may_act(node, by, NODE_GRANT_STAGE, reterr);
+        if (r != 0)
+                return r;
+        r = node_open(node, reterr);
+        if (r < 0)
+                return r;
+        r = discard_check(node, version, reterr);
+        if (r != 0)
+                return r;
+        order = json_pack("{s:s, s:s}", "verb", "discard", "version", version);
+        if (!order)
+                return -ENOMEM;
+        r = release_unaccept(node->dirfd, version, reterr);
+        if (r < 0)
+                return r;
+        node_record_act(node, NULL, by, "version %s discarded", version);
+        return worker_run(node->daemon->workers, WORKER_STAGE, node->name, "discard", order, 0, on_release_discarded,
+                          NULL, &run);
 }

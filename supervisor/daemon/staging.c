@@ -9,7 +9,7 @@
 #include "util/text.h"
 
 #define PROBE_TIMEOUT_USEC (120 * USEC_PER_SEC)
-#define REHEARSE_SECONDS 60
+#define REHEARSE_SECONDS_MAX 3600
 
 static int expand_all(const NodeConfig *config, const char *release_dir, char *const *from, char ***ret,
                       Fault *reterr) {
@@ -119,9 +119,12 @@ static void on_rehearsed(Upgrade *u, bool ok, const char *text, const json_t *re
 }
 
 static void begin_rehearsal(Upgrade *u) {
+        uint64_t seconds = u->node->config->probation.start_timeout / USEC_PER_SEC + 1;
         json_t *order = upgrade_restore_order(u, "rehearse");
 
-        if (order && (json_put_u64(order, "seconds", REHEARSE_SECONDS) < 0 ||
+        if (seconds > REHEARSE_SECONDS_MAX)
+                seconds = REHEARSE_SECONDS_MAX;
+        if (order && (json_put_u64(order, "seconds", seconds) < 0 ||
                       json_put_str(order, "rpc", u->node->config->rpc) < 0)) {
                 json_decref(order);
                 order = NULL;

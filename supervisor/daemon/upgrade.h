@@ -23,6 +23,8 @@ int node_stage(Node *node, const StageRequest *request, const Caller *by, char r
 int node_upgrade(Node *node, const UpgradeRequest *request, const Caller *by, char ret_job[static 17],
                  Fault *reterr);
 int node_rollback(Node *node, const Caller *by, char ret_job[static 17], Fault *reterr);
+/* Forgets a staged release that is neither current nor previous; its files go in the background. */
+int node_discard(Node *node, const char *version, const Caller *by, Fault *reterr);
 int node_cancel(Node *node, const Caller *by, Fault *reterr);
 
 /*

@@ -23,18 +23,12 @@ static const char *const sub_names[_UNIT_SUB_MAX] = {
 };
 
 static const char *const result_names[_UNIT_RESULT_MAX] = {
-        [UNIT_RESULT_UNKNOWN] = "unknown",
-        [UNIT_RESULT_SUCCESS] = "success",
-        [UNIT_RESULT_RESOURCES] = "resources",
-        [UNIT_RESULT_PROTOCOL] = "protocol",
-        [UNIT_RESULT_TIMEOUT] = "timeout",
-        [UNIT_RESULT_EXIT_CODE] = "exit-code",
-        [UNIT_RESULT_SIGNAL] = "signal",
-        [UNIT_RESULT_CORE_DUMP] = "core-dump",
-        [UNIT_RESULT_WATCHDOG] = "watchdog",
-        [UNIT_RESULT_START_LIMIT_HIT] = "start-limit-hit",
-        [UNIT_RESULT_OOM_KILL] = "oom-kill",
-        [UNIT_RESULT_EXEC_CONDITION] = "exec-condition",
+        [UNIT_RESULT_UNKNOWN] = "unknown",     [UNIT_RESULT_SUCCESS] = "success",
+        [UNIT_RESULT_RESOURCES] = "resources", [UNIT_RESULT_PROTOCOL] = "protocol",
+        [UNIT_RESULT_TIMEOUT] = "timeout",     [UNIT_RESULT_EXIT_CODE] = "exit-code",
+        [UNIT_RESULT_SIGNAL] = "signal",       [UNIT_RESULT_CORE_DUMP] = "core-dump",
+        [UNIT_RESULT_WATCHDOG] = "watchdog",   [UNIT_RESULT_START_LIMIT_HIT] = "start-limit-hit",
+        [UNIT_RESULT_OOM_KILL] = "oom-kill",   [UNIT_RESULT_EXEC_CONDITION] = "exec-condition",
 };
 
 static unsigned lookup(const char *const *names, size_t n, const char *text) {

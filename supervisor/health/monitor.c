@@ -9,12 +9,12 @@
 #include "health/witness.h"
 #include "util/text.h"
 
-#define URGENT_INTERVAL (250 * USEC_PER_MSEC)
-#define TIMER_ACCURACY (1 * USEC_PER_MSEC)
+#define URGENT_INTERVAL  (250 * USEC_PER_MSEC)
+#define TIMER_ACCURACY   (1 * USEC_PER_MSEC)
 #define DEFAULT_INTERVAL (1 * USEC_PER_SEC)
-#define BACKOFF_MAX 4
+#define BACKOFF_MAX      4
 #define REFERENCE_FACTOR 5
-#define FIXED_EVERY 60 /* polls */
+#define FIXED_EVERY      60 /* polls */
 
 struct Monitor {
         sd_event *event;
@@ -86,8 +86,8 @@ static bool monitor_judge(Monitor *m) {
         Verdict before = m->verdict;
         char *reason = NULL;
 
-        m->verdict = verdict_judge(&m->memory, &m->rules, &m->sample, references, n, now_monotonic_usec(), now,
-                                   &reason);
+        m->verdict = verdict_judge(&m->memory, &m->rules, &m->sample, references, n, now_monotonic_usec(),
+                                   now, &reason);
         free(m->reason);
         m->reason = reason;
         if (m->verdict != before)

@@ -48,7 +48,8 @@ void monitor_absorb_probe(Monitor *monitor, const char *text, const char *error)
 /* Borrowed until the next poll; never NULL: before the first poll everything is unknown. */
 const ChainSample *monitor_sample(const Monitor *monitor);
 
-/* *ret_reason (may be NULL) is borrowed until the next judgement, never NULL; *ret_since_realtime (may be NULL). */
+/* *ret_reason (may be NULL) is borrowed until the next judgement, never NULL; *ret_since_realtime (may be
+ * NULL). */
 Verdict monitor_verdict(const Monitor *monitor, const char **ret_reason, uint64_t *ret_since_realtime);
 
 /* All configured references in their order; borrowed until the next poll. Returns how many. */

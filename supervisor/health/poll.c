@@ -46,7 +46,10 @@ static char *join_url(const char *url, const char *path) {
                 return strdup(url);
         while (length > 0 && url[length - 1] == '/')
                 length--;
-        if (asprintf(&joined, "%.*s%s%s%s", (int) length, url, path, !query ? "" : strchr(path, '?') ? "&" : "?",
+        if (asprintf(&joined, "%.*s%s%s%s", (int) length, url, path,
+                     !query              ? ""
+                     : strchr(path, '?') ? "&"
+                                         : "?",
                      query ?: "") < 0)
                 return NULL;
         return joined;
@@ -107,8 +110,8 @@ static void on_answer(HttpRequest *request, const HttpResponse *response, void *
         poll_finish(poll);
 }
 
-int poll_new(Poll **ret, const PollTarget *target, unsigned want, const ChainSample *carry, PollHandler handler,
-             void *userdata) {
+int poll_new(Poll **ret, const PollTarget *target, unsigned want, const ChainSample *carry,
+             PollHandler handler, void *userdata) {
         cleanup_(poll_freep) Poll *poll = calloc(1, sizeof *poll);
         int r;
 

@@ -28,8 +28,8 @@ typedef struct PollTarget {
  * are taken over. @want: ChainWant bits. -EOPNOTSUPP: the family asks nothing
  * over HTTP; -ENOMEM.
  */
-int poll_new(Poll **ret, const PollTarget *target, unsigned want, const ChainSample *carry, PollHandler handler,
-             void *userdata);
+int poll_new(Poll **ret, const PollTarget *target, unsigned want, const ChainSample *carry,
+             PollHandler handler, void *userdata);
 Poll *poll_free(Poll *poll); /* cancels; returns NULL */
 DEFINE_CLEANUP(Poll *, poll_free)
 

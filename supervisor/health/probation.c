@@ -22,7 +22,7 @@ typedef struct Step {
 } Step;
 
 void probation_init(Probation *probation, uint64_t now) {
-        *probation = (Probation) {
+        *probation = (Probation){
                 .height = CHAIN_UNKNOWN,
                 .first_height = CHAIN_UNKNOWN,
                 .started_at = now,
@@ -48,6 +48,10 @@ static uint64_t since(uint64_t now, uint64_t then) {
 }
 
 static char *seconds(char buffer[static DURATION_TEXT_MAX], uint64_t usec) {
+        if (usec == 0) {
+                strcpy(buffer, "0s");
+                return buffer;
+        }
         return format_duration(buffer, usec < 10 * USEC_PER_SEC ? usec : usec / USEC_PER_SEC * USEC_PER_SEC);
 }
 
@@ -71,7 +75,8 @@ static ProbationOutcome step_stopped_by_operator(Step *s, uint64_t passed) {
         p->silent_since = 0;
         p->answered = false;
         p->was_active = false;
-        return say(s, PROBATION_WAIT, "an operator stopped the unit; probation goes on when it is started again");
+        return say(s, PROBATION_WAIT,
+                   "an operator stopped the unit; probation goes on when it is started again");
 }
 
 static bool unit_fails(Step *s) {
@@ -82,8 +87,9 @@ static bool unit_fails(Step *s) {
         if (facts->active == UNIT_ACTIVE_FAILED)
                 say(s, PROBATION_FAIL, "the unit failed (%s)", end);
         else if (restarts(s) > s->config->max_restarts)
-                say(s, PROBATION_FAIL, "the process ended (%s): %" PRIu64 " automatic restart%s, %" PRIu64 " forgiven",
-                    end, restarts(s), restarts(s) == 1 ? "" : "s", s->config->max_restarts);
+                say(s, PROBATION_FAIL,
+                    "the process ended (%s): %" PRIu64 " automatic restart%s, %" PRIu64 " forgiven", end,
+                    restarts(s), restarts(s) == 1 ? "" : "s", s->config->max_restarts);
         else if (s->p->was_active && facts->active == UNIT_ACTIVE_INACTIVE)
                 say(s, PROBATION_FAIL, "the process ended by itself (%s)", end);
         else
@@ -95,11 +101,13 @@ static bool chain_fails(Step *s, const ReferenceVote *vote) {
         const ChainSample *sample = s->sample;
 
         if (sample && sample->chain_id && s->p->chain_id && !str_eq(sample->chain_id, s->p->chain_id)) {
-                say(s, PROBATION_FAIL, "the node is on chain %s, expected %s", sample->chain_id, s->p->chain_id);
+                say(s, PROBATION_FAIL, "the node is on chain %s, expected %s", sample->chain_id,
+                    s->p->chain_id);
                 return true;
         }
         if (vote->agreement == AGREEMENT_DIFFERENT && vote->at >= s->p->started_at) {
-                say(s, PROBATION_FAIL, "at height %" PRId64 " our hash is %.18s, but %zu of %zu references have %.18s",
+                say(s, PROBATION_FAIL,
+                    "at height %" PRId64 " our hash is %.18s, but %zu of %zu references have %.18s",
                     vote->height, vote->our_hash, vote->different, vote->asked, vote->their_hash);
                 return true;
         }
@@ -133,9 +141,10 @@ static ProbationOutcome step_silent(Step *s) {
         seconds(silent, since(s->now, from));
         seconds(allowed, s->config->start_timeout);
         if (since(s->now, from) > s->config->start_timeout)
-                return say(s, PROBATION_FAIL, "the RPC has not answered for %s, %s were allowed: %s", silent, allowed,
-                           error);
-        return say(s, PROBATION_WAIT, "the RPC has not answered for %s, %s are allowed: %s", silent, allowed, error);
+                return say(s, PROBATION_FAIL, "the RPC has not answered for %s, %s were allowed: %s", silent,
+                           allowed, error);
+        return say(s, PROBATION_WAIT, "the RPC has not answered for %s, %s are allowed: %s", silent, allowed,
+                   error);
 }
 
 /*
@@ -163,7 +172,8 @@ static bool head_is_missing(Step *s) {
                 say(s, PROBATION_WAIT, "the head is not known%s%s", s->sample->error ? ": " : "",
                     s->sample->error ?: "");
         else if (goal(s) == CHAIN_UNKNOWN || s->sample->height < goal(s))
-                say(s, PROBATION_WAIT, "head %" PRId64 ", waiting for %" PRId64 " (%s %" PRId64 " + %" PRIu64 ")",
+                say(s, PROBATION_WAIT,
+                    "head %" PRId64 ", waiting for %" PRId64 " (%s %" PRId64 " + %" PRIu64 ")",
                     s->sample->height, goal(s), what, old_head(s), s->config->min_blocks);
         else
                 return false;
@@ -174,7 +184,8 @@ static bool peers_are_missing(Step *s) {
         if (s->config->min_peers < 0 || s->sample->peers >= s->config->min_peers)
                 return false;
         if (s->sample->peers == CHAIN_UNKNOWN)
-                say(s, PROBATION_WAIT, "the number of peers is not known, waiting for %" PRId64, s->config->min_peers);
+                say(s, PROBATION_WAIT, "the number of peers is not known, waiting for %" PRId64,
+                    s->config->min_peers);
         else
                 say(s, PROBATION_WAIT, "%" PRId64 " peers, waiting for %" PRId64, s->sample->peers,
                     s->config->min_peers);
@@ -190,7 +201,8 @@ static bool signing_is_missing(Step *s) {
             (sample->signed_height == CHAIN_UNKNOWN || sample->signed_height > old_head(s)))
                 return false;
         if (sample->signing == TRI_YES)
-                say(s, PROBATION_WAIT, "our newest signature is of height %" PRId64 ", waiting for one beyond %" PRId64,
+                say(s, PROBATION_WAIT,
+                    "our newest signature is of height %" PRId64 ", waiting for one beyond %" PRId64,
                     sample->signed_height, old_head(s));
         else
                 say(s, PROBATION_WAIT, "it signed before; waiting for a signature of ours");
@@ -207,11 +219,13 @@ static bool references_are_missing(Step *s, const ReferenceVote *vote) {
         else if (vote->height == CHAIN_UNKNOWN || vote->at < s->p->started_at)
                 say(s, PROBATION_WAIT, "waiting for a reference to compare the hash with");
         else if (vote->agreement == AGREEMENT_SAME)
-                say(s, PROBATION_WAIT, "the references agree at height %" PRId64 ", waiting for one beyond %" PRId64,
+                say(s, PROBATION_WAIT,
+                    "the references agree at height %" PRId64 ", waiting for one beyond %" PRId64,
                     vote->height, old_head(s));
         else
-                say(s, PROBATION_WAIT, "%zu of %zu references have our hash at height %" PRId64 ": no majority",
-                    vote->same, vote->asked, vote->height);
+                say(s, PROBATION_WAIT,
+                    "%zu of %zu references have our hash at height %" PRId64 ": no majority", vote->same,
+                    vote->asked, vote->height);
         return true;
 }
 
@@ -242,7 +256,8 @@ static ProbationOutcome step_running(Step *s, const ReferenceVote *vote) {
         p->silent_polls = 0;
         if (p->first_height == CHAIN_UNKNOWN)
                 p->first_height = s->sample->height;
-        if (head_is_missing(s) || peers_are_missing(s) || signing_is_missing(s) || references_are_missing(s, vote)) {
+        if (head_is_missing(s) || peers_are_missing(s) || signing_is_missing(s) ||
+            references_are_missing(s, vote)) {
                 p->good_since = 0;
                 return PROBATION_WAIT;
         }
@@ -276,11 +291,13 @@ static ProbationOutcome step(Step *s) {
         return PROBATION_FAIL;
 }
 
-ProbationOutcome probation_step(Probation *probation, const ProbationConfig *config, const ChainSample *sample,
-                                const UnitFacts *facts, const ReferenceView *references, size_t n_references,
-                                uint64_t now, char **ret_reason) {
+ProbationOutcome probation_step(Probation *probation, const ProbationConfig *config,
+                                const ChainSample *sample, const UnitFacts *facts,
+                                const ReferenceView *references, size_t n_references, uint64_t now,
+                                char **ret_reason) {
         bool of_this_process = sample && sample->at_monotonic >= probation->started_at &&
-                               sample->at_monotonic >= facts->active_since_monotonic && sample->at_monotonic > 0;
+                               sample->at_monotonic >= facts->active_since_monotonic &&
+                               sample->at_monotonic > 0;
         Step s = {
                 .p = probation,
                 .config = config,

@@ -17,17 +17,19 @@ typedef enum ProbationOutcome { PROBATION_WAIT, PROBATION_PASS, PROBATION_FAIL }
 
 typedef struct Probation {
         /* The baseline, set before the first step. */
-        int64_t height;       /* head when the old release was stopped; CHAIN_UNKNOWN: min_blocks from the first one seen */
-        bool was_signing;     /* the old release signed */
+        int64_t height;   /* head when the old release was stopped; CHAIN_UNKNOWN: min_blocks from the first
+                             one seen */
+        bool was_signing; /* the old release signed */
         uint64_t n_restarts;  /* NRestarts when the new release was started */
         uint64_t started_at;  /* monotonic: when the new release was started; after a reboot: now */
         const char *chain_id; /* borrowed; NULL: not checked */
 
         /* How far it is; kept by probation_step(). */
-        int64_t first_height;  /* the first one seen of the new release */
+        int64_t first_height; /* the first one seen of the new release */
         bool was_active;
         bool answered;         /* at least once */
-        uint64_t silent_since; /* the first of the polls in a row that failed after one was answered; 0: none did */
+        uint64_t silent_since; /* the first of the polls in a row that failed after one was answered; 0: none
+                                  did */
         uint64_t silent_at;    /* at_monotonic of the newest poll that failed, to count each once */
         unsigned silent_polls; /* in a row */
         uint64_t good_since;   /* since when everything holds; 0: it does not */
@@ -47,6 +49,7 @@ void probation_init(Probation *probation, uint64_t now);
  * passes in silence or `timeout` passes at all. Waits while the operator keeps
  * the unit stopped: that time does not count.
  */
-ProbationOutcome probation_step(Probation *probation, const ProbationConfig *config, const ChainSample *sample,
-                                const UnitFacts *facts, const ReferenceView *references, size_t n_references,
-                                uint64_t now, char **ret_reason);
+ProbationOutcome probation_step(Probation *probation, const ProbationConfig *config,
+                                const ChainSample *sample, const UnitFacts *facts,
+                                const ReferenceView *references, size_t n_references, uint64_t now,
+                                char **ret_reason);

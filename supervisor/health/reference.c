@@ -11,7 +11,8 @@ static bool tells(const ReferenceView *reference, int64_t height) {
 /* Whether an earlier reference of the same provider already told the same hash at that height. */
 static bool is_echo(const ReferenceView *references, size_t i, int64_t height) {
         for (size_t k = 0; k < i; k++)
-                if (tells(&references[k], height) && strcasecmp(references[k].hash, references[i].hash) == 0 &&
+                if (tells(&references[k], height) &&
+                    strcasecmp(references[k].hash, references[i].hash) == 0 &&
                     str_eq(references[k].provider, references[i].provider))
                         return true;
         return false;
@@ -32,7 +33,8 @@ static int64_t newest_comparison(const ReferenceView *references, size_t n) {
         int64_t height = CHAIN_UNKNOWN;
 
         for (size_t i = 0; i < n; i++)
-                if (references[i].compared_height > height && tells(&references[i], references[i].compared_height))
+                if (references[i].compared_height > height &&
+                    tells(&references[i], references[i].compared_height))
                         height = references[i].compared_height;
         return height;
 }
@@ -76,7 +78,8 @@ int64_t reference_head(const ReferenceView *references, size_t n) {
         return head;
 }
 
-const char *reference_heads(char buffer[static REFERENCE_TEXT_MAX], const ReferenceView *references, size_t n) {
+const char *reference_heads(char buffer[static REFERENCE_TEXT_MAX], const ReferenceView *references,
+                            size_t n) {
         size_t length = 0;
 
         buffer[0] = '\0';
@@ -85,8 +88,8 @@ const char *reference_heads(char buffer[static REFERENCE_TEXT_MAX], const Refere
 
                 if (!references[i].sample->answered || references[i].sample->height < 0)
                         continue;
-                m = snprintf(buffer + length, REFERENCE_TEXT_MAX - length, "%s%s %" PRId64, length ? ", " : "",
-                             references[i].name, references[i].sample->height);
+                m = snprintf(buffer + length, REFERENCE_TEXT_MAX - length, "%s%s %" PRId64,
+                             length ? ", " : "", references[i].name, references[i].sample->height);
                 if (m < 0 || (size_t) m >= REFERENCE_TEXT_MAX - length) {
                         buffer[length] = '\0'; /* no half names */
                         break;

@@ -11,13 +11,13 @@
 
 /* Three automatic restarts within ten minutes: not an accident any more. */
 #define LOOP_RESTARTS 3
-#define LOOP_WINDOW (600 * USEC_PER_SEC)
+#define LOOP_WINDOW   (600 * USEC_PER_SEC)
 
 /* A process that lived this long, its head advancing, has left the loop. */
 #define LOOP_LEFT_AFTER (60 * USEC_PER_SEC)
 
 /* Two of the newest three polls must fail before silence counts. */
-#define FAILURE_WINDOW 0x7u
+#define FAILURE_WINDOW      0x7u
 #define FAILURES_THAT_COUNT 2
 
 /* Blocks without our signature, in a row, after we were seen signing. */
@@ -74,11 +74,22 @@ bool verdict_is_good(Verdict verdict) {
 }
 
 void verdict_memory_init(VerdictMemory *memory) {
-        *memory = (VerdictMemory) { .head = CHAIN_UNKNOWN, .signed_height = CHAIN_UNKNOWN };
+        *memory = (VerdictMemory){ .head = CHAIN_UNKNOWN, .signed_height = CHAIN_UNKNOWN };
 }
 
 static uint64_t since(uint64_t now, uint64_t then) {
         return now > then ? now - then : 0;
+}
+
+/* How long since, in whole seconds: "41s". */
+static char *elapsed(char buffer[static DURATION_TEXT_MAX], uint64_t now, uint64_t then) {
+        uint64_t usec = since(now, then);
+
+        if (usec < USEC_PER_SEC) {
+                strcpy(buffer, "0s");
+                return buffer;
+        }
+        return format_duration(buffer, usec / USEC_PER_SEC * USEC_PER_SEC);
 }
 
 static void forget_process(VerdictMemory *m, uint64_t process_since) {
@@ -124,7 +135,7 @@ void verdict_note_facts(VerdictMemory *m, const UnitFacts *facts, uint64_t now) 
 static void note_head(VerdictMemory *m, const ChainSample *sample) {
         if (sample->height < 0)
                 return;
-        m->heads[m->n_heads++ % VERDICT_POLLS] = (VerdictHead) { sample->at_monotonic, sample->height };
+        m->heads[m->n_heads++ % VERDICT_POLLS] = (VerdictHead){ sample->at_monotonic, sample->height };
         if (sample->height <= m->head)
                 return;
         m->moved = m->head != CHAIN_UNKNOWN;
@@ -182,7 +193,8 @@ static bool is_looping(const Judge *j) {
                 return true;
         if (recent_restarts(m, j->now) < LOOP_RESTARTS)
                 return false;
-        return !(unit_facts_running(&m->facts) && m->moved && since(j->now, m->process_since) >= LOOP_LEFT_AFTER);
+        return !(unit_facts_running(&m->facts) && m->moved &&
+                 since(j->now, m->process_since) >= LOOP_LEFT_AFTER);
 }
 
 static Verdict judge_looping(Judge *j) {
@@ -191,20 +203,24 @@ static Verdict judge_looping(Judge *j) {
 
         unit_facts_end(end, facts);
         if (facts->result == UNIT_RESULT_START_LIMIT_HIT)
-                return say(j, VERDICT_CRASH_LOOPING, "systemd gave up starting it: it failed too often in too short a time");
-        return say(j, VERDICT_CRASH_LOOPING, "systemd restarted it %u times within 10min, %" PRIu64 " in all; last end: %s",
+                return say(j, VERDICT_CRASH_LOOPING,
+                           "systemd gave up starting it: it failed too often in too short a time");
+        return say(j, VERDICT_CRASH_LOOPING,
+                   "systemd restarted it %u times within 10min, %" PRIu64 " in all; last end: %s",
                    recent_restarts(j->memory, j->now), facts->n_restarts, end);
 }
 
 /* Without a permit nothing starts it, so a loop is over too. */
 static bool is_held(const UnitFacts *facts) {
-        return !facts->permit && (facts->active == UNIT_ACTIVE_INACTIVE || facts->active == UNIT_ACTIVE_FAILED);
+        return !facts->permit &&
+               (facts->active == UNIT_ACTIVE_INACTIVE || facts->active == UNIT_ACTIVE_FAILED);
 }
 
 static Verdict judge_held(Judge *j) {
         char end[UNIT_TEXT_MAX];
 
-        return say(j, VERDICT_HELD, "there is no permit, so systemd refuses to start the unit (last end: %s)",
+        return say(j, VERDICT_HELD,
+                   "there is no permit, so systemd refuses to start the unit (last end: %s)",
                    unit_facts_end(end, &j->memory->facts));
 }
 
@@ -242,13 +258,15 @@ static Verdict judge_silent(Judge *j) {
         if (m->answered_at && __builtin_popcount(m->failures & FAILURE_WINDOW) < FAILURES_THAT_COUNT)
                 return say(j, m->verdict, "one poll failed (%s), the one before was answered: head %" PRId64,
                            sample_error(j), m->head);
-        format_duration(silent, since(j->now, m->answered_at ?: m->process_since) / USEC_PER_SEC * USEC_PER_SEC);
+        elapsed(silent, j->now, m->answered_at ?: m->process_since);
         if (in_time)
-                return say(j, VERDICT_STARTING, "the RPC has not answered for %s, %s after a start are allowed%s%s",
-                           silent, allowed, m->n_polls ? ": " : "", m->n_polls ? sample_error(j) : "");
+                return say(j, VERDICT_STARTING,
+                           "the RPC has not answered for %s, %s after a start are allowed%s%s", silent,
+                           allowed, m->n_polls ? ": " : "", m->n_polls ? sample_error(j) : "");
         if (m->n_polls == 0)
                 return say(j, VERDICT_UNKNOWN, "the RPC has not been asked yet");
-        return say(j, VERDICT_UNKNOWN, "the unit runs, but the RPC has not answered for %s: %s", silent, sample_error(j));
+        return say(j, VERDICT_UNKNOWN, "the unit runs, but the RPC has not answered for %s: %s", silent,
+                   sample_error(j));
 }
 
 static bool judge_fork(Judge *j, Verdict *ret) {
@@ -267,8 +285,8 @@ static bool judge_fork(Judge *j, Verdict *ret) {
         if (m->forked < FORK_COMPARISONS)
                 return false;
         *ret = say(j, VERDICT_FORKED,
-                   "at height %" PRId64 " our hash is %.18s, but %zu of %zu references have %.18s", vote.height,
-                   vote.our_hash, vote.different, vote.asked, vote.their_hash);
+                   "at height %" PRId64 " our hash is %.18s, but %zu of %zu references have %.18s",
+                   vote.height, vote.our_hash, vote.different, vote.asked, vote.their_hash);
         return true;
 }
 
@@ -283,27 +301,32 @@ static double sync_rate(const VerdictMemory *m) {
         oldest = &m->heads[(m->n_heads - n) % VERDICT_POLLS];
         if (newest->at <= oldest->at || newest->height <= oldest->height)
                 return 0;
-        return (double) (newest->height - oldest->height) * USEC_PER_SEC / (double) (newest->at - oldest->at);
+        return (double) (newest->height - oldest->height) * USEC_PER_SEC /
+               (double) (newest->at - oldest->at);
 }
 
 static Verdict judge_syncing(Judge *j, int64_t target) {
         const VerdictMemory *m = j->memory;
-        double rate = sync_rate(m), left = rate > 0 && target > m->head ? (double) (target - m->head) / rate : 0;
+        double rate = sync_rate(m),
+               left = rate > 0 && target > m->head ? (double) (target - m->head) / rate : 0;
         char text[DURATION_TEXT_MAX];
 
-        format_duration(text, since(j->now, m->head_since) / USEC_PER_SEC * USEC_PER_SEC);
+        elapsed(text, j->now, m->head_since);
         if (m->head == CHAIN_UNKNOWN)
                 return say(j, VERDICT_SYNCING, "catching up; no block yet");
         if (rate <= 0)
-                return say(j, VERDICT_SYNCING, "catching up; head %" PRId64 " has not moved for %s", m->head, text);
+                return say(j, VERDICT_SYNCING, "catching up; head %" PRId64 " has not moved for %s", m->head,
+                           text);
         if (target <= m->head)
-                return say(j, VERDICT_SYNCING, "catching up; head %" PRId64 ", %.1f blocks/s", m->head, rate);
+                return say(j, VERDICT_SYNCING, "catching up; head %" PRId64 ", %.1f blocks/s", m->head,
+                           rate);
         if (left < 365.0 * 86400)
                 format_duration(text, (uint64_t) left * USEC_PER_SEC);
         else
                 snprintf(text, sizeof text, "more than a year");
-        return say(j, VERDICT_SYNCING, "catching up; head %" PRId64 " of %" PRId64 ", %.1f blocks/s, about %s left",
-                   m->head, target, rate, text);
+        return say(j, VERDICT_SYNCING,
+                   "catching up; head %" PRId64 " of %" PRId64 ", %.1f blocks/s, about %s left", m->head,
+                   target, rate, text);
 }
 
 static bool is_syncing(const Judge *j, int64_t *ret_target) {
@@ -337,29 +360,36 @@ static Verdict judge_stall(Judge *j) {
         const VerdictMemory *m = j->memory;
         char still[DURATION_TEXT_MAX], heads[REFERENCE_TEXT_MAX];
 
-        format_duration(still, since(j->now, m->head_since) / USEC_PER_SEC * USEC_PER_SEC);
+        elapsed(still, j->now, m->head_since);
         reference_heads(heads, j->references, j->n_references);
         if (j->n_references == 0)
                 return say(j, VERDICT_LOCAL_STALL,
-                           "head %" PRId64 " has not moved for %s; no references are configured, so this cannot be "
-                           "told from a halt of the network", m->head, still);
+                           "head %" PRId64
+                           " has not moved for %s; no references are configured, so this cannot be "
+                           "told from a halt of the network",
+                           m->head, still);
         if (others_advance(j))
-                return say(j, VERDICT_LOCAL_STALL, "head %" PRId64 " has not moved for %s; references: %s", m->head,
-                           still, heads);
+                return say(j, VERDICT_LOCAL_STALL, "head %" PRId64 " has not moved for %s; references: %s",
+                           m->head, still, heads);
         if (reference_head(j->references, j->n_references) == CHAIN_UNKNOWN)
                 return say(j, VERDICT_UNKNOWN,
-                           "head %" PRId64 " has not moved for %s and no reference answers: a stall of this node "
-                           "cannot be told from a halt of the network", m->head, still);
+                           "head %" PRId64
+                           " has not moved for %s and no reference answers: a stall of this node "
+                           "cannot be told from a halt of the network",
+                           m->head, still);
         return say(j, VERDICT_UNKNOWN,
-                   "head %" PRId64 " has not moved for %s, and no reference is further (%s): the network may have "
-                   "halted, a restart would not help", m->head, still, heads);
+                   "head %" PRId64
+                   " has not moved for %s, and no reference is further (%s): the network may have "
+                   "halted, a restart would not help",
+                   m->head, still, heads);
 }
 
 /* We began to watch a node that runs for long: its newest block's time tells whether it advances. */
 static bool head_is_fresh(const Judge *j) {
         int64_t now = (int64_t) (j->now_realtime / USEC_PER_SEC);
 
-        return j->sample->head_time >= 0 && now - j->sample->head_time <= (int64_t) (j->rules->stall_after / USEC_PER_SEC) &&
+        return j->sample->head_time >= 0 &&
+               now - j->sample->head_time <= (int64_t) (j->rules->stall_after / USEC_PER_SEC) &&
                since(j->now, j->memory->process_since) > j->rules->start_timeout;
 }
 
@@ -375,9 +405,9 @@ static Verdict judge_good(Judge *j) {
         if (behind > LAG_WORTH_TELLING)
                 snprintf(lag, sizeof lag, ", %" PRId64 " behind the references", behind);
         return say(j, VERDICT_HEALTHY, "head %" PRId64 "%s%s%s", j->memory->head, lag, peers,
-                   s->signing == TRI_YES         ? ", signing"
-                   : s->in_council == TRI_NO     ? ", not in the council"
-                                                 : "");
+                   s->signing == TRI_YES     ? ", signing"
+                   : s->in_council == TRI_NO ? ", not in the council"
+                                             : "");
 }
 
 /* The head does not move: since when, and is that too long? */
@@ -387,8 +417,8 @@ static bool judge_still(Judge *j, Verdict *ret) {
         char text[DURATION_TEXT_MAX];
 
         if (!m->moved && age <= j->rules->start_timeout) {
-                format_duration(text, age / USEC_PER_SEC * USEC_PER_SEC);
-                *ret = say(j, VERDICT_STARTING, "head %" PRId64 " has not advanced yet, %s after the start", m->head, text);
+                *ret = say(j, VERDICT_STARTING, "head %" PRId64 " has not advanced yet, %s after the start",
+                           m->head, elapsed(text, j->now, m->process_since));
                 return true;
         }
         if (still > j->rules->stall_after) {
@@ -396,7 +426,8 @@ static bool judge_still(Judge *j, Verdict *ret) {
                 return true;
         }
         if (!m->moved && !head_is_fresh(j)) {
-                *ret = say(j, VERDICT_UNKNOWN, "head %" PRId64 " has not advanced since muster began to watch", m->head);
+                *ret = say(j, VERDICT_UNKNOWN,
+                           "head %" PRId64 " has not advanced since muster began to watch", m->head);
                 return true;
         }
         return false;
@@ -408,7 +439,8 @@ static Verdict judge_answer(Judge *j) {
         Verdict verdict;
 
         if (j->rules->chain_id && j->sample->chain_id && !str_eq(j->rules->chain_id, j->sample->chain_id))
-                return say(j, VERDICT_UNKNOWN, "the RPC answers for chain %s, expected %s: wrong address or wrong genesis",
+                return say(j, VERDICT_UNKNOWN,
+                           "the RPC answers for chain %s, expected %s: wrong address or wrong genesis",
                            j->sample->chain_id, j->rules->chain_id);
         if (judge_fork(j, &verdict))
                 return verdict;
@@ -417,18 +449,19 @@ static Verdict judge_answer(Judge *j) {
         if (j->sample->height == CHAIN_UNKNOWN) {
                 if (since(j->now, m->process_since) <= j->rules->start_timeout)
                         return say(j, VERDICT_STARTING, "the RPC answers, there is no block yet");
-                return say(j, VERDICT_UNKNOWN, "the RPC answers, but tells no height%s%s", j->sample->error ? ": " : "",
-                           j->sample->error ?: "");
+                return say(j, VERDICT_UNKNOWN, "the RPC answers, but tells no height%s%s",
+                           j->sample->error ? ": " : "", j->sample->error ?: "");
         }
         if (judge_still(j, &verdict))
                 return verdict;
         if (j->sample->in_council == TRI_YES && m->seen_signing && m->unsigned_polls >= UNSIGNED_BLOCKS) {
                 if (m->signed_height >= 0)
                         return say(j, VERDICT_NOT_SIGNING,
-                                   "head %" PRId64 " advances, but our last signature is of height %" PRId64, m->head,
-                                   m->signed_height);
-                return say(j, VERDICT_NOT_SIGNING, "head %" PRId64 " advances, but our signature is missing from %u blocks",
-                           m->head, m->unsigned_polls);
+                                   "head %" PRId64 " advances, but our last signature is of height %" PRId64,
+                                   m->head, m->signed_height);
+                return say(j, VERDICT_NOT_SIGNING,
+                           "head %" PRId64 " advances, but our signature is missing from %u blocks", m->head,
+                           m->unsigned_polls);
         }
         return judge_good(j);
 }
@@ -450,8 +483,8 @@ static Verdict judge(Judge *j) {
 }
 
 Verdict verdict_judge(VerdictMemory *memory, const VerdictRules *rules, const ChainSample *sample,
-                      const ReferenceView *references, size_t n_references, uint64_t now, uint64_t now_realtime,
-                      char **ret_reason) {
+                      const ReferenceView *references, size_t n_references, uint64_t now,
+                      uint64_t now_realtime, char **ret_reason) {
         Judge j = {
                 .memory = memory,
                 .rules = rules,

@@ -37,8 +37,8 @@ typedef struct VerdictRules {
         const char *chain_id;   /* NULL: not checked */
 } VerdictRules;
 
-#define VERDICT_POLLS 32   /* heads remembered, for the rate of syncing */
-#define VERDICT_RESTARTS 8 /* automatic restarts remembered */
+#define VERDICT_POLLS    32 /* heads remembered, for the rate of syncing */
+#define VERDICT_RESTARTS 8  /* automatic restarts remembered */
 
 typedef struct VerdictHead {
         uint64_t at;
@@ -86,5 +86,5 @@ void verdict_note_sample(VerdictMemory *memory, const ChainSample *sample);
  * in microseconds since 1970. *ret_reason is owned, NULL if memory ran out.
  */
 Verdict verdict_judge(VerdictMemory *memory, const VerdictRules *rules, const ChainSample *sample,
-                      const ReferenceView *references, size_t n_references, uint64_t now, uint64_t now_realtime,
-                      char **ret_reason);
+                      const ReferenceView *references, size_t n_references, uint64_t now,
+                      uint64_t now_realtime, char **ret_reason);

@@ -14,7 +14,7 @@
 #include <inttypes.h>
 
 #define REORG_DEPTH 2
-#define LAG_BLOCKS 100
+#define LAG_BLOCKS  100
 
 typedef struct Witness {
         Witnesses *all;
@@ -23,7 +23,7 @@ typedef struct Witness {
         Poll *poll;
         HttpRequest *request; /* for the hash */
         ChainSample sample;
-        int64_t best; /* the highest head seen */
+        int64_t best;       /* the highest head seen */
         char *hash;         /* at the compared height */
         char *pending_hash; /* of the round under way */
 } Witness;
@@ -77,8 +77,9 @@ static int witness_init(Witness *w, Witnesses *all, const ReferenceConfig *refer
         chain_sample_init(&w->sample);
         w->all = all;
         w->best = CHAIN_UNKNOWN;
-        if (str_replace(&w->name, reference->name) < 0 || str_replace(&w->provider, reference->provider) < 0 ||
-            str_replace(&w->url, reference->url) < 0 || str_replace(&w->sample.error, "not asked yet") < 0)
+        if (str_replace(&w->name, reference->name) < 0 ||
+            str_replace(&w->provider, reference->provider) < 0 || str_replace(&w->url, reference->url) < 0 ||
+            str_replace(&w->sample.error, "not asked yet") < 0)
                 return -ENOMEM;
         w->target = *all->own;
         w->target.url = w->url;
@@ -97,14 +98,15 @@ int witnesses_new(Witnesses **ret, const NodeConfig *config, const PollTarget *o
         witnesses->our_height = witnesses->height = CHAIN_UNKNOWN;
         witnesses->items = calloc(config->n_references + 1, sizeof *witnesses->items);
         witnesses->views = calloc(config->n_references + 1, sizeof *witnesses->views);
-        if (!witnesses->items || !witnesses->views || str_replace(&witnesses->chain_id, config->chain_id) < 0)
+        if (!witnesses->items || !witnesses->views ||
+            str_replace(&witnesses->chain_id, config->chain_id) < 0)
                 return -ENOMEM;
         for (size_t i = 0; i < config->n_references; i++) {
                 Witness *w = &witnesses->items[witnesses->n++];
 
                 if (witness_init(w, witnesses, &config->references[i]) < 0)
                         return -ENOMEM;
-                witnesses->views[i] = (ReferenceView) {
+                witnesses->views[i] = (ReferenceView){
                         .name = w->name,
                         .provider = w->provider,
                         .sample = &w->sample,
@@ -199,8 +201,8 @@ static int64_t common_height(const Witnesses *all) {
         return any && height > REORG_DEPTH ? height - REORG_DEPTH : CHAIN_UNKNOWN;
 }
 
-static void ask_hash(Witnesses *all, const PollTarget *target, const ChainSample *sample, HttpHandler handler,
-                     void *userdata, HttpRequest **ret) {
+static void ask_hash(Witnesses *all, const PollTarget *target, const ChainSample *sample,
+                     HttpHandler handler, void *userdata, HttpRequest **ret) {
         cleanup_request_ ChainRequest request = {};
 
         if (target->family->request_hash(sample, all->height, &request) == 0 &&
@@ -235,8 +237,8 @@ static void check_chain(const Witnesses *all, ChainSample *sample) {
 
         if (!all->chain_id || !sample->chain_id || str_eq(all->chain_id, sample->chain_id))
                 return;
-        if (asprintf(&text, "it is of chain %s, expected %s: not a reference for this node", sample->chain_id,
-                     all->chain_id) < 0)
+        if (asprintf(&text, "it is of chain %s, expected %s: not a reference for this node",
+                     sample->chain_id, all->chain_id) < 0)
                 text = NULL;
         free(sample->error);
         sample->error = text;

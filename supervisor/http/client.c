@@ -14,8 +14,8 @@
 #include <curl/curl.h>
 #include <sys/epoll.h>
 
-#define HEADER_MAX (64 * 1024)
-#define BUFFER_SIZE (16 * 1024L)
+#define HEADER_MAX      (64 * 1024)
+#define BUFFER_SIZE     (16 * 1024L)
 #define CONNECTIONS_MAX 16L
 
 struct HttpClient {
@@ -117,7 +117,8 @@ static char *request_error(const HttpRequest *request, CURLcode code) {
 
         if (request->headers_too_large || request->body_too_large)
                 r = asprintf(&text, "%s: the answer's %s more than %s and was cut off", request->url,
-                             request->headers_too_large ? "headers are" : "body is", why_too_large(request, size));
+                             request->headers_too_large ? "headers are" : "body is",
+                             why_too_large(request, size));
         else if (code == CURLE_OPERATION_TIMEDOUT) {
                 (void) curl_easy_getinfo(request->easy, CURLINFO_CONNECT_TIME_T, &connected);
                 format_duration(time, request->timeout_usec);
@@ -126,8 +127,8 @@ static char *request_error(const HttpRequest *request, CURLcode code) {
                 else if (request->size == 0)
                         r = asprintf(&text, "%s: connected, but no answer within %s", request->url, time);
                 else
-                        r = asprintf(&text, "%s: the answer was not complete after %s (%s had come)", request->url,
-                                     time, format_size(size, request->size));
+                        r = asprintf(&text, "%s: the answer was not complete after %s (%s had come)",
+                                     request->url, time, format_size(size, request->size));
         } else
                 r = asprintf(&text, "%s: %s", request->url, why);
         return r < 0 ? NULL : text;
@@ -158,7 +159,8 @@ static void request_finish(HttpRequest *request, CURLcode code) {
                 http_request_free(request);
 }
 
-/* The first transfer that is done; a handler may have changed the rest, so libcurl is asked anew each time. */
+/* The first transfer that is done; a handler may have changed the rest, so libcurl is asked anew each time.
+ */
 static bool client_finish_one(HttpClient *client) {
         HttpRequest *request = NULL;
         CURLMsg *message;
@@ -333,7 +335,8 @@ static int request_set_options(HttpRequest *request, const char *url, const char
         OPTION(PROTOCOLS, (long) (CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
 #if LIBCURL_VERSION_NUM >= 0x075700
-        /* A resolver thread that still waits for its name server is left behind, not joined: that would block. */
+        /* A resolver thread that still waits for its name server is left behind, not joined: that would
+         * block. */
         (void) curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
         if (body) {
@@ -384,8 +387,8 @@ int http_get(HttpClient *client, const char *url, uint64_t timeout_usec, HttpHan
         return http_start(client, url, NULL, timeout_usec, handler, userdata, ret);
 }
 
-int http_post(HttpClient *client, const char *url, const char *body, uint64_t timeout_usec, HttpHandler handler,
-              void *userdata, HttpRequest **ret) {
+int http_post(HttpClient *client, const char *url, const char *body, uint64_t timeout_usec,
+              HttpHandler handler, void *userdata, HttpRequest **ret) {
         return http_start(client, url, body, timeout_usec, handler, userdata, ret);
 }
 

@@ -20,9 +20,10 @@ typedef struct HttpRequest HttpRequest;
 
 /* Borrowed by the handler for the time of its call. */
 typedef struct HttpResponse {
-        const char *error; /* why there is no answer, naming the URL without its password; NULL: there is one */
-        int status;        /* HTTP status; 0 with an error */
-        const char *body;  /* NUL-terminated; "" with an error */
+        const char
+                *error; /* why there is no answer, naming the URL without its password; NULL: there is one */
+        int status;     /* HTTP status; 0 with an error */
+        const char *body; /* NUL-terminated; "" with an error */
         size_t size;
 } HttpResponse;
 
@@ -36,7 +37,8 @@ typedef void (*HttpHandler)(HttpRequest *request, const HttpResponse *response, 
 /* 0, -ENOMEM, or what sd-event says. */
 int http_client_new(HttpClient **ret, sd_event *event);
 
-/* Cancels what is under way without calling handlers; requests stay to be freed by their owners. Returns NULL. */
+/* Cancels what is under way without calling handlers; requests stay to be freed by their owners. Returns
+ * NULL. */
 HttpClient *http_client_free(HttpClient *client);
 DEFINE_CLEANUP(HttpClient *, http_client_free)
 
@@ -50,8 +52,8 @@ int http_get(HttpClient *client, const char *url, uint64_t timeout_usec, HttpHan
              HttpRequest **ret);
 
 /* POST of @body (copied) as application/json. */
-int http_post(HttpClient *client, const char *url, const char *body, uint64_t timeout_usec, HttpHandler handler,
-              void *userdata, HttpRequest **ret);
+int http_post(HttpClient *client, const char *url, const char *body, uint64_t timeout_usec,
+              HttpHandler handler, void *userdata, HttpRequest **ret);
 
 /* Lets this request's answer be larger than HTTP_BODY_MAX. */
 void http_request_set_body_max(HttpRequest *request, size_t max);

@@ -9,6 +9,7 @@ const Verb verbs[] = {
         { "events", "[NODE]", "Print the record: transitions, acts, who and why", verb_events },
         { "stage", "NODE SOURCE...", "Fetch, verify and unpack a release beside the running one",
           verb_stage },
+        { "discard", "NODE VERSION", "Forget a staged release that will not be used", verb_discard },
         { "upgrade", "NODE VERSION", "Switch to a staged release; back by itself if it is bad",
           verb_upgrade },
         { "cancel", "NODE", "Stop a node's running job", verb_cancel },

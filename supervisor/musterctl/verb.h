@@ -17,6 +17,7 @@ const Verb *verb_find(const char *name); /* NULL for what is none */
 int verb_apply(int argc, char *argv[]);
 int verb_cancel(int argc, char *argv[]);
 int verb_config(int argc, char *argv[]);
+int verb_discard(int argc, char *argv[]);
 int verb_events(int argc, char *argv[]);
 int verb_freeze(int argc, char *argv[]);
 int verb_hold(int argc, char *argv[]);

@@ -89,18 +89,35 @@ int release_manifest_digest(int node_dirfd, const char *version, char ret[static
         return r < 0 ? fault_errno(reterr, r, "Failed to read '%s'", path) : 0;
 }
 
+static int open_staged(int node_dirfd, Fault *reterr) {
+        int dir = openat(node_dirfd, "staged", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+        return dir >= 0 ? dir : fault_errno(reterr, -errno, "Failed to open 'staged'");
+}
+
 int release_accept(int node_dirfd, const char *version, const char *digest, Fault *reterr) {
         cleanup_free_ char *line = NULL;
         cleanup_fd_ int dir = -1;
         int r;
 
-        dir = openat(node_dirfd, "staged", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        dir = open_staged(node_dirfd, reterr);
         if (dir < 0)
-                return fault_errno(reterr, -errno, "Failed to open 'staged'");
+                return dir;
         if (asprintf(&line, "%s\n", digest) < 0)
                 return -ENOMEM;
         r = durable_write(dir, version, line, strlen(line), 0644);
         return r < 0 ? fault_errno(reterr, r, "Failed to write 'staged/%s'", version) : 0;
+}
+
+int release_unaccept(int node_dirfd, const char *version, Fault *reterr) {
+        cleanup_fd_ int dir = -1;
+        int r;
+
+        dir = open_staged(node_dirfd, reterr);
+        if (dir < 0)
+                return dir;
+        r = durable_unlink(dir, version);
+        return r < 0 ? fault_errno(reterr, r, "Failed to remove 'staged/%s'", version) : 0;
 }
 
 static int by_name(const void *a, const void *b) {
@@ -114,9 +131,9 @@ int release_accepted_list(int node_dirfd, char ***ret, Fault *reterr) {
 
         if (!list)
                 return -ENOMEM;
-        fd = openat(node_dirfd, "staged", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        fd = open_staged(node_dirfd, reterr);
         if (fd < 0)
-                return fault_errno(reterr, -errno, "Failed to open 'staged'");
+                return fd;
         dir = fdopendir(fd);
         if (!dir) {
                 close(fd);

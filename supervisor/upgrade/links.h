@@ -22,6 +22,9 @@ int release_manifest_digest(int node_dirfd, const char *version, char ret[static
 /* From here on the launcher may execute this release. */
 int release_accept(int node_dirfd, const char *version, const char *digest, Fault *reterr);
 
+/* Takes that back, durably. One that was never accepted is success. */
+int release_unaccept(int node_dirfd, const char *version, Fault *reterr);
+
 /* Versions in staged/, sorted, owned. */
 int release_accepted_list(int node_dirfd, char ***ret, Fault *reterr);
 

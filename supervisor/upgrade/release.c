@@ -225,7 +225,7 @@ static int verify_signatures(const StageOrder *o, const FetchLimits *limits, con
 static int other_content(const StageOrder *o, const char *what, Fault *reterr) {
         return fault_set(reterr, -EEXIST,
                          "Version '%s' is already staged with other content (%s): choose another version or "
-                         "`musterctl stage --discard`",
+                         "'musterctl discard'",
                          o->version, what);
 }
 
@@ -283,7 +283,7 @@ static int accept_existing(int tree, int releases_dirfd, const StageOrder *o, co
                 r = manifest_verify(m, tree, reterr);
         if (r < 0)
                 return fault_prefix(reterr, r,
-                                    "Version '%s' is staged but damaged: `musterctl stage --discard` it",
+                                    "Version '%s' is staged but damaged: 'musterctl discard' it",
                                     o->version);
         r = same_command(tree, o, &same);
         if (r < 0)
