@@ -53,8 +53,9 @@ static void fuzz_step(const ChainFamily *family, unsigned step, int status, cons
                 s.height = 1204;
                 s.head_transactions = step & 1 ? 3 : 3000;
                 s.in_council = TRI_YES;
-                assert(str_replace(&s.validator, step & 1 ? "0x52d41ca72af615a1ac3301b0a93efa222ecc7541"
-                                                          : "A6D1AC5C0B58DC3B3DC1FF1E5E5D1C2F6B5A4E30") == 0);
+                assert(str_replace(&s.validator, step & 1
+                                                         ? "0x52d41ca72af615a1ac3301b0a93efa222ecc7541"
+                                                         : "A6D1AC5C0B58DC3B3DC1FF1E5E5D1C2F6B5A4E30") == 0);
                 s.cursor = step;
         }
         r = family->request(&s, step, &request);

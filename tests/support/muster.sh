@@ -20,6 +20,7 @@
 #   node_get HOST NODE FIELD        a field of Node.Describe() (jq path without the dot), "null" if unknown
 #   job_state HOST NODE             state of the running job, else of the last one
 #   job_is HOST NODE STATE          for until_true
+#   staging_is HOST NODE STATE      for until_true: of a staging under way
 #   node_height HOST NODE           as the node's own RPC says; empty if it does not
 #   node_rpc_height_above HOST NODE N   for until_true
 #   node_pid HOST NODE              MainPID inside
@@ -208,6 +209,11 @@ job_is() {
     [ "$(job_state "$1" "$2")" = "$3" ]
 }
 
+staging_is() {
+    host_exec "$1" musterctl show "$2" --json </dev/null |
+        jq -e --arg state "$3" '.jobs[] | select(.kind == "stage" and .state == $state)' >/dev/null
+}
+
 node_height() {
     host_exec "$1" curl -sf -m 2 "http://127.0.0.1:$RPC_PORT/status" </dev/null |
         jq -r '.result.sync_info.latest_block_height' 2>/dev/null
@@ -230,6 +236,17 @@ node_data() {
 
 node_witness() {
     echo "$(host_root "$1")/var/lib/muster/nodes/$2/state/witness"
+}
+
+# A second process finds the data locked by the first.
+instances_never_overlap() {
+    local log
+
+    log=$(node_witness "$1" "$2")/instances.log
+    [ -s "$log" ] || fail "node '$2' left no record of its instances"
+    if grep ' refused .*reason=locked' "$log"; then
+        fail "node '$2' was started beside itself: $log"
+    fi
 }
 
 timeline() {

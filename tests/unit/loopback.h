@@ -86,7 +86,8 @@ static inline void loopback_answer(LoopbackConnection *c) {
         c->n_in = 0;
         switch (c->reply) {
         case REPLY_BODY:
-                assert_true(asprintf(&framed, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(text), text) > 0);
+                assert_true(asprintf(&framed, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s",
+                                     strlen(text), text) > 0);
                 loopback_write(c, framed);
                 c->busy = false;
                 return;
@@ -121,7 +122,8 @@ static inline bool loopback_complete(const LoopbackConnection *c) {
 
 static inline int loopback_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         LoopbackConnection *c = userdata;
-        static const char junk[] = "X-Filler: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n";
+        static const char junk[] =
+                "X-Filler: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n";
         ssize_t n;
 
         if (revents & EPOLLOUT)
@@ -154,7 +156,8 @@ static inline int loopback_on_accept(sd_event_source *source, int fd, uint32_t r
         for (size_t i = 0; i < LOOPBACK_CONNECTIONS; i++)
                 if (!server->connections[i]) {
                         server->connections[i] = c;
-                        assert_true(sd_event_add_io(server->event, &c->source, c->fd, EPOLLIN, loopback_on_io, c) >= 0);
+                        assert_true(sd_event_add_io(server->event, &c->source, c->fd, EPOLLIN,
+                                                    loopback_on_io, c) >= 0);
                         return 0;
                 }
         fail_msg("more than %d connections", LOOPBACK_CONNECTIONS);
@@ -165,14 +168,15 @@ static inline void loopback_start(Loopback *server, sd_event *event, Responder r
         struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
         socklen_t length = sizeof address;
 
-        *server = (Loopback) { .event = event, .responder = responder, .userdata = userdata };
+        *server = (Loopback){ .event = event, .responder = responder, .userdata = userdata };
         server->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         assert_true(server->fd >= 0);
         assert_return_code(bind(server->fd, (struct sockaddr *) &address, sizeof address), errno);
         assert_return_code(listen(server->fd, 64), errno);
         assert_return_code(getsockname(server->fd, (struct sockaddr *) &address, &length), errno);
         server->port = ntohs(address.sin_port);
-        assert_true(sd_event_add_io(event, &server->source, server->fd, EPOLLIN, loopback_on_accept, server) >= 0);
+        assert_true(sd_event_add_io(event, &server->source, server->fd, EPOLLIN, loopback_on_accept,
+                                    server) >= 0);
 }
 
 static inline void loopback_stop(Loopback *server) {

@@ -5,13 +5,14 @@
 
 #include <signal.h>
 
-#define HASH_A "0xbf3b0bacf0caf0a7f046465777b6a63314d560c9731fd2debf2bd922212bb65d"
-#define ADDRESS_US "0x52d41ca72af615a1ac3301b0a93efa222ecc7541"
+#define HASH_A        "0xbf3b0bacf0caf0a7f046465777b6a63314d560c9731fd2debf2bd922212bb65d"
+#define ADDRESS_US    "0x52d41ca72af615a1ac3301b0a93efa222ecc7541"
 #define ADDRESS_OTHER "0x00000000000000000000000000000000000000b2"
-#define COMET_US "A6D1AC5C0B58DC3B3DC1FF1E5E5D1C2F6B5A4E30"
-#define COMET_OTHER "0000AC5C0B58DC3B3DC1FF1E5E5D1C2F6B5A4E30"
-#define COMET_HASH "1F2E3D4C5B6A79880716253443526170FFEEDDCCBBAA99887766554433221100"
-#define NO_METHOD "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32601,\"message\":\"Method not found\"}}"
+#define COMET_US      "A6D1AC5C0B58DC3B3DC1FF1E5E5D1C2F6B5A4E30"
+#define COMET_OTHER   "0000AC5C0B58DC3B3DC1FF1E5E5D1C2F6B5A4E30"
+#define COMET_HASH    "1F2E3D4C5B6A79880716253443526170FFEEDDCCBBAA99887766554433221100"
+#define NO_METHOD                                                                                           \
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32601,\"message\":\"Method not found\"}}"
 
 /* One answer of a scripted node: what the request must contain, what it says to it. */
 typedef struct Exchange {
@@ -45,8 +46,8 @@ static int poll(const ChainFamily *family, const Exchange *script, ChainSample *
 }
 
 #define RESULT(text) "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":" text "}"
-#define BLOCK(number)                                                                                        \
-        RESULT("{\"hash\":\"" HASH_A "\",\"number\":\"" number "\",\"timestamp\":\"0x6b02ed96\","            \
+#define BLOCK(number)                                                                                       \
+        RESULT("{\"hash\":\"" HASH_A "\",\"number\":\"" number "\",\"timestamp\":\"0x6b02ed96\","           \
                "\"miner\":\"" ADDRESS_OTHER "\",\"transactions\":[]}")
 
 static void an_evm_node_tells_its_head(void **state) {
@@ -78,7 +79,9 @@ static void an_evm_node_tells_its_head(void **state) {
 static void a_syncing_evm_node_tells_its_target(void **state) {
         static const Exchange script[] = {
                 { "getBlockByNumber", 200, BLOCK("0x0") },
-                { "eth_syncing", 200, RESULT("{\"startingBlock\":\"0x0\",\"currentBlock\":\"0x10\",\"highestBlock\":\"0x400\"}") },
+                { "eth_syncing", 200,
+                  RESULT("{\"startingBlock\":\"0x0\",\"currentBlock\":\"0x10\",\"highestBlock\":"
+                         "\"0x400\"}") },
                 {},
         };
         cleanup_sample_ ChainSample s;
@@ -145,13 +148,20 @@ static void a_height_that_could_not_be_read_is_unknown_and_never_zero(void **sta
                 { 200, BLOCK("0x4b4 "), "expected number" },
                 { 200, BLOCK("0x4000000000000001"), "absurd" },
                 { 200, BLOCK("0xffffffffffffffffff"), "absurd" },
-                { 200, RESULT("{\"number\":1204,\"hash\":\"" HASH_A "\",\"timestamp\":\"0x1\"}"), "got 1204" },
-                { 200, RESULT("{\"number\":\"0x4b4\",\"hash\":\"0x12\",\"timestamp\":\"0x1\"}"), "64 hex digits" },
-                { 200, RESULT("{\"number\":\"0x4b4\",\"hash\":\"" HASH_A "\",\"timestamp\":true}"), "expected timestamp" },
+                { 200, RESULT("{\"number\":1204,\"hash\":\"" HASH_A "\",\"timestamp\":\"0x1\"}"),
+                  "got 1204" },
+                { 200, RESULT("{\"number\":\"0x4b4\",\"hash\":\"0x12\",\"timestamp\":\"0x1\"}"),
+                  "64 hex digits" },
+                { 200, RESULT("{\"number\":\"0x4b4\",\"hash\":\"" HASH_A "\",\"timestamp\":true}"),
+                  "expected timestamp" },
                 { 200, "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}", "request 1" },
-                { 200, "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32000,\"message\":\"header not found\"}}", "error -32000: header not found" },
+                { 200,
+                  "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32000,\"message\":\"header not "
+                  "found\"}}",
+                  "error -32000: header not found" },
                 { 200, "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":\"busy\"}", "reports an error: \"busy\"" },
-                { 429, "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":429,\"message\":\"slow down\"}}", "slow down" },
+                { 429, "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":429,\"message\":\"slow down\"}}",
+                  "slow down" },
         };
         static const char *const families[] = { "evm", "klaytn" };
 
@@ -162,7 +172,8 @@ static void a_height_that_could_not_be_read_is_unknown_and_never_zero(void **sta
                         cleanup_sample_ ChainSample s;
 
                         chain_sample_init(&s);
-                        assert_int_equal(family->absorb(&s, 0, bad[i].status, bad[i].body, &fault), -EBADMSG);
+                        assert_int_equal(family->absorb(&s, 0, bad[i].status, bad[i].body, &fault),
+                                         -EBADMSG);
                         assert_false(s.answered);
                         assert_int_equal(s.height, CHAIN_UNKNOWN);
                         assert_null(s.head_hash);
@@ -209,8 +220,8 @@ static void only_what_is_wanted_is_asked_for(void **state) {
         assert_string_equal(s.chain_id, "31337");
 }
 
-#define CONSENSUS(committee, committers)                                                                     \
-        RESULT("{\"number\":\"0x4b4\",\"proposer\":\"" ADDRESS_OTHER "\",\"committee\":[" committee "],"     \
+#define CONSENSUS(committee, committers)                                                                    \
+        RESULT("{\"number\":\"0x4b4\",\"proposer\":\"" ADDRESS_OTHER "\",\"committee\":[" committee "],"    \
                "\"committers\":[" committers "],\"transactions\":[]}")
 
 static void a_klaytn_validator_is_signing_when_its_seal_is_in_the_block(void **state) {
@@ -221,7 +232,8 @@ static void a_klaytn_validator_is_signing_when_its_seal_is_in_the_block(void **s
                 { "klay_chainID", 200, RESULT("\"0x2019\"") },
                 { "klay_clientVersion", 200, RESULT("\"Klaytn/v1.12.1/linux-amd64/go1.20\"") },
                 { "governance_nodeAddress", 200, RESULT("\"" ADDRESS_US "\"") },
-                { "klay_getCouncil\",\"params\":[\"0x4b4\"]", 200, RESULT("[\"" ADDRESS_OTHER "\",\"0x52D41CA72AF615A1AC3301B0A93EFA222ECC7541\"]") },
+                { "klay_getCouncil\",\"params\":[\"0x4b4\"]", 200,
+                  RESULT("[\"" ADDRESS_OTHER "\",\"0x52D41CA72AF615A1AC3301B0A93EFA222ECC7541\"]") },
                 { "klay_getBlockWithConsensusInfoByNumber\",\"params\":[\"0x4b4\"]", 200,
                   CONSENSUS("\"" ADDRESS_OTHER "\",\"" ADDRESS_US "\"", "\"" ADDRESS_US "\"") },
                 {},
@@ -257,16 +269,25 @@ static Tristate klaytn_signing(const char *consensus, int64_t *ret_signed) {
 static void not_being_drawn_into_the_committee_is_not_silence(void **state) {
         int64_t height;
 
-        assert_int_equal(klaytn_signing(CONSENSUS("\"" ADDRESS_OTHER "\"", "\"" ADDRESS_OTHER "\""), &height), TRI_UNKNOWN);
+        assert_int_equal(
+                klaytn_signing(CONSENSUS("\"" ADDRESS_OTHER "\"", "\"" ADDRESS_OTHER "\""), &height),
+                TRI_UNKNOWN);
         assert_int_equal(height, CHAIN_UNKNOWN);
-        assert_int_equal(klaytn_signing(CONSENSUS("\"" ADDRESS_US "\"", "\"" ADDRESS_OTHER "\""), &height), TRI_NO);
+        assert_int_equal(klaytn_signing(CONSENSUS("\"" ADDRESS_US "\"", "\"" ADDRESS_OTHER "\""), &height),
+                         TRI_NO);
         assert_int_equal(height, CHAIN_UNKNOWN);
         assert_int_equal(klaytn_signing(CONSENSUS("\"" ADDRESS_US "\"", "7"), &height), TRI_UNKNOWN);
         assert_int_equal(height, CHAIN_UNKNOWN);
         /* A node from before "committers": the committee is all that is told, and proves no signature. */
-        assert_int_equal(klaytn_signing(RESULT("{\"number\":\"0x4b4\",\"proposer\":\"" ADDRESS_OTHER "\",\"committee\":[\"" ADDRESS_US "\"]}"), &height), TRI_YES);
+        assert_int_equal(klaytn_signing(RESULT("{\"number\":\"0x4b4\",\"proposer\":\"" ADDRESS_OTHER
+                                               "\",\"committee\":[\"" ADDRESS_US "\"]}"),
+                                        &height),
+                         TRI_YES);
         assert_int_equal(height, CHAIN_UNKNOWN);
-        assert_int_equal(klaytn_signing(RESULT("{\"number\":\"0x4b4\",\"proposer\":\"" ADDRESS_US "\",\"committee\":[\"" ADDRESS_US "\"]}"), &height), TRI_YES);
+        assert_int_equal(klaytn_signing(RESULT("{\"number\":\"0x4b4\",\"proposer\":\"" ADDRESS_US
+                                               "\",\"committee\":[\"" ADDRESS_US "\"]}"),
+                                        &height),
+                         TRI_YES);
         assert_int_equal(height, 1204);
 }
 
@@ -312,14 +333,15 @@ static void a_klaytn_node_without_a_key_has_no_address(void **state) {
 }
 
 #define COMET(text) "{\"jsonrpc\":\"2.0\",\"id\":-1,\"result\":" text "}"
-#define STATUS_OBJECT(height, power, catching_up)                                                            \
-        "{\"node_info\":{\"network\":\"toy-1\",\"version\":\"0.38.17\"},"                                    \
-        "\"sync_info\":{\"latest_block_hash\":\"" COMET_HASH "\",\"latest_block_height\":\"" height "\","    \
-        "\"latest_block_time\":\"2026-11-22T14:05:09.123456789Z\",\"catching_up\":" catching_up "},"         \
+#define STATUS_OBJECT(height, power, catching_up)                                                           \
+        "{\"node_info\":{\"network\":\"toy-1\",\"version\":\"0.38.17\"},"                                   \
+        "\"sync_info\":{\"latest_block_hash\":\"" COMET_HASH "\",\"latest_block_height\":\"" height "\","   \
+        "\"latest_block_time\":\"2026-11-22T14:05:09.123456789Z\",\"catching_up\":" catching_up "},"        \
         "\"validator_info\":{\"address\":\"" COMET_US "\",\"voting_power\":\"" power "\"}}"
-#define COMMIT(height, flag, address)                                                                        \
-        COMET("{\"signed_header\":{\"commit\":{\"height\":\"" height "\",\"block_id\":{\"hash\":\""          \
-              COMET_HASH "\"},\"signatures\":[{\"block_id_flag\":1,\"validator_address\":\"\"},"             \
+#define COMMIT(height, flag, address)                                                                       \
+        COMET("{\"signed_header\":{\"commit\":{\"height\":\"" height                                        \
+              "\",\"block_id\":{\"hash\":\"" COMET_HASH                                                     \
+              "\"},\"signatures\":[{\"block_id_flag\":1,\"validator_address\":\"\"},"                       \
               "{\"block_id_flag\":" flag ",\"validator_address\":\"" address "\"}]}},\"canonical\":true}")
 
 static void a_cometbft_validator_is_signing_when_it_is_in_the_commit(void **state) {
@@ -348,7 +370,8 @@ static void a_cometbft_validator_is_signing_when_it_is_in_the_commit(void **stat
         assert_int_equal(s.signed_height, 1204);
 }
 
-static Tristate comet_signing(const char *power_status, const char *newest, const char *final, int64_t *ret_signed) {
+static Tristate comet_signing(const char *power_status, const char *newest, const char *final,
+                              int64_t *ret_signed) {
         const Exchange script[] = {
                 { "/status", 200, power_status },
                 { "/commit?height=1204", 200, newest },
@@ -368,14 +391,24 @@ static void a_late_signature_is_looked_for_in_the_final_commit(void **state) {
         static const char sentry[] = COMET(STATUS_OBJECT("1204", "0", "false"));
         int64_t height;
 
-        assert_int_equal(comet_signing(validator, COMMIT("1204", "2", COMET_OTHER), COMMIT("1203", "2", COMET_US), &height), TRI_YES);
+        assert_int_equal(comet_signing(validator, COMMIT("1204", "2", COMET_OTHER),
+                                       COMMIT("1203", "2", COMET_US), &height),
+                         TRI_YES);
         assert_int_equal(height, 1203);
-        assert_int_equal(comet_signing(validator, COMMIT("1204", "2", COMET_OTHER), COMMIT("1203", "2", COMET_OTHER), &height), TRI_NO);
+        assert_int_equal(comet_signing(validator, COMMIT("1204", "2", COMET_OTHER),
+                                       COMMIT("1203", "2", COMET_OTHER), &height),
+                         TRI_NO);
         assert_int_equal(height, CHAIN_UNKNOWN);
-        assert_int_equal(comet_signing(validator, COMMIT("1204", "3", COMET_US), COMMIT("1203", "1", COMET_US), &height), TRI_NO);
-        assert_int_equal(comet_signing(sentry, COMMIT("1204", "2", COMET_US), COMMIT("1203", "2", COMET_US), &height), TRI_UNKNOWN);
+        assert_int_equal(comet_signing(validator, COMMIT("1204", "3", COMET_US),
+                                       COMMIT("1203", "1", COMET_US), &height),
+                         TRI_NO);
+        assert_int_equal(
+                comet_signing(sentry, COMMIT("1204", "2", COMET_US), COMMIT("1203", "2", COMET_US), &height),
+                TRI_UNKNOWN);
         /* The commit of another height says nothing about the one that was asked for. */
-        assert_int_equal(comet_signing(validator, COMMIT("1190", "2", COMET_US), COMMIT("1190", "2", COMET_US), &height), TRI_UNKNOWN);
+        assert_int_equal(comet_signing(validator, COMMIT("1190", "2", COMET_US),
+                                       COMMIT("1190", "2", COMET_US), &height),
+                         TRI_UNKNOWN);
         assert_int_equal(height, CHAIN_UNKNOWN);
 }
 
@@ -390,8 +423,10 @@ static void an_answer_without_envelope_is_taken_from_cometbft_forks(void **state
 }
 
 static void a_cometbft_node_without_a_block_has_no_height(void **state) {
-        static const char fresh[] = COMET("{\"node_info\":{\"network\":\"toy-1\",\"version\":\"0.38.17\"},\"sync_info\":{\"latest_block_hash\":\"\","
-                                          "\"latest_block_height\":\"0\",\"latest_block_time\":\"0001-01-01T00:00:00Z\",\"catching_up\":true}}");
+        static const char fresh[] = COMET("{\"node_info\":{\"network\":\"toy-1\",\"version\":\"0.38.17\"},"
+                                          "\"sync_info\":{\"latest_block_hash\":\"\","
+                                          "\"latest_block_height\":\"0\",\"latest_block_time\":\"0001-01-"
+                                          "01T00:00:00Z\",\"catching_up\":true}}");
         cleanup_sample_ ChainSample s;
 
         chain_sample_init(&s);
@@ -407,15 +442,24 @@ static void a_cometbft_status_that_is_not_exactly_right_is_unknown(void **state)
                 const char *body, *words;
         } bad[] = {
                 { 404, "404 page not found", "26657" },
-                { 500, "{\"jsonrpc\":\"2.0\",\"id\":-1,\"error\":{\"code\":-32603,\"message\":\"Internal error\",\"data\":\"no\"}}", "Internal error: no" },
+                { 500,
+                  "{\"jsonrpc\":\"2.0\",\"id\":-1,\"error\":{\"code\":-32603,\"message\":\"Internal "
+                  "error\",\"data\":\"no\"}}",
+                  "Internal error: no" },
                 { 200, "<html>", "/status: expected" },
                 { 200, COMET("{}"), "latest_block_height" },
                 { 200, COMET("null"), "got null" },
                 { 200, COMET(STATUS_OBJECT("-5", "10", "false")), "latest_block_height" },
                 { 200, COMET(STATUS_OBJECT("9223372036854775807", "10", "false")), "absurd" },
                 { 200, COMET(STATUS_OBJECT("1204", "10", "\"no\"")), "catching_up" },
-                { 200, COMET("{\"sync_info\":{\"latest_block_height\":\"7\",\"latest_block_hash\":\"xyz\",\"catching_up\":false}}"), "64 hex digits" },
-                { 200, COMET("{\"sync_info\":{\"latest_block_height\":\"7\",\"latest_block_hash\":\"" COMET_HASH "\",\"catching_up\":false,\"latest_block_time\":\"today\"}}"), "latest_block_time" },
+                { 200,
+                  COMET("{\"sync_info\":{\"latest_block_height\":\"7\",\"latest_block_hash\":\"xyz\","
+                        "\"catching_up\":false}}"),
+                  "64 hex digits" },
+                { 200,
+                  COMET("{\"sync_info\":{\"latest_block_height\":\"7\",\"latest_block_hash\":\"" COMET_HASH
+                        "\",\"catching_up\":false,\"latest_block_time\":\"today\"}}"),
+                  "latest_block_time" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
@@ -423,7 +467,9 @@ static void a_cometbft_status_that_is_not_exactly_right_is_unknown(void **state)
                 cleanup_sample_ ChainSample s;
 
                 chain_sample_init(&s);
-                assert_int_equal(chain_family_by_name("cometbft")->absorb(&s, 0, bad[i].status, bad[i].body, &fault), -EBADMSG);
+                assert_int_equal(
+                        chain_family_by_name("cometbft")->absorb(&s, 0, bad[i].status, bad[i].body, &fault),
+                        -EBADMSG);
                 assert_false(s.answered);
                 assert_int_equal(s.height, CHAIN_UNKNOWN);
                 if (!strstr(fault.text, bad[i].words))
@@ -451,7 +497,8 @@ static void hashes_are_asked_for_at_a_height(void **state) {
                 assert_non_null(strstr(request.body ?: request.path, cases[i].request));
                 assert_int_equal(family->absorb_hash(200, cases[i].answer, &hash, NULL), 0);
                 assert_string_equal(hash, cases[i].hash);
-                assert_true(family->absorb_hash(200, RESULT("null"), &none, NULL) < 0); /* pruned, or not there yet */
+                assert_true(family->absorb_hash(200, RESULT("null"), &none, NULL) <
+                            0); /* pruned, or not there yet */
                 assert_true(family->absorb_hash(200, NO_METHOD, &none, NULL) < 0);
                 assert_null(none);
         }
@@ -482,9 +529,12 @@ static void an_operators_probe_is_read_strictly(void **state) {
 
         chain_sample_init(&s);
         assert_int_equal(family->request(&s, 0, &request), 1);
-        assert_int_equal(family->absorb(&s, 0, 200,
-                                        "{\"height\":1204,\"head_hash\":\"abc\",\"syncing\":false,\"peers\":null,"
-                                        "\"version\":\"toy 1\",\"signing\":true,\"signed_height\":1203}\n", NULL), 0);
+        assert_int_equal(
+                family->absorb(&s, 0, 200,
+                               "{\"height\":1204,\"head_hash\":\"abc\",\"syncing\":false,\"peers\":null,"
+                               "\"version\":\"toy 1\",\"signing\":true,\"signed_height\":1203}\n",
+                               NULL),
+                0);
         assert_true(s.answered);
         assert_int_equal(s.height, 1204);
         assert_int_equal(s.syncing, TRI_NO);
@@ -506,22 +556,35 @@ static void an_operators_probe_is_read_strictly(void **state) {
 
 static void a_cometbft_signing_state_is_read_strictly(void **state) {
         static const char *const bad[] = {
-                "", "{}", "[]", "null", "{\"height\":\"5\",\"round\":0}",
-                "{\"height\":5,\"round\":0,\"step\":1}", "{\"height\":\"-5\",\"round\":0,\"step\":1}",
-                "{\"height\":\"05\",\"round\":0,\"step\":1}", "{\"height\":\"5\",\"round\":-1,\"step\":1}",
-                "{\"height\":\"5\",\"round\":0,\"step\":4}", "{\"height\":\"5\",\"round\":0,\"step\":\"1\"}",
-                "{\"height\":\"5\",\"round\":0,\"step\":1}{}", "{\"height\":\"5\",\"height\":\"9\",\"round\":0,\"step\":1}",
-                "{\"height\":\"9223372036854775808\",\"round\":0,\"step\":1}", "{\"height\":\"5\",\"round\":0,\"step\":1",
+                "",
+                "{}",
+                "[]",
+                "null",
+                "{\"height\":\"5\",\"round\":0}",
+                "{\"height\":5,\"round\":0,\"step\":1}",
+                "{\"height\":\"-5\",\"round\":0,\"step\":1}",
+                "{\"height\":\"05\",\"round\":0,\"step\":1}",
+                "{\"height\":\"5\",\"round\":-1,\"step\":1}",
+                "{\"height\":\"5\",\"round\":0,\"step\":4}",
+                "{\"height\":\"5\",\"round\":0,\"step\":\"1\"}",
+                "{\"height\":\"5\",\"round\":0,\"step\":1}{}",
+                "{\"height\":\"5\",\"height\":\"9\",\"round\":0,\"step\":1}",
+                "{\"height\":\"9223372036854775808\",\"round\":0,\"step\":1}",
+                "{\"height\":\"5\",\"round\":0,\"step\":1",
         };
         const ChainFamily *family = chain_family_by_name("cometbft");
         SigningPosition p = SIGNING_POSITION_NONE;
 
-        assert_int_equal(family->parse_position("{\n  \"height\": \"1204\",\n  \"round\": 2,\n  \"step\": 3,\n"
-                                                "  \"signature\": \"c2ln\",\n  \"signbytes\": \"AB\"\n}\n", &p, NULL), 0);
+        assert_int_equal(
+                family->parse_position("{\n  \"height\": \"1204\",\n  \"round\": 2,\n  \"step\": 3,\n"
+                                       "  \"signature\": \"c2ln\",\n  \"signbytes\": \"AB\"\n}\n",
+                                       &p, NULL),
+                0);
         assert_int_equal(p.height, 1204);
         assert_int_equal(p.round, 2);
         assert_int_equal(p.step, 3);
-        assert_int_equal(family->parse_position("{\"height\":\"7\",\"round\":\"1\",\"step\":2}", &p, NULL), 0); /* before v0.34 */
+        assert_int_equal(family->parse_position("{\"height\":\"7\",\"round\":\"1\",\"step\":2}", &p, NULL),
+                         0); /* before v0.34 */
         assert_int_equal(p.round, 1);
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 cleanup_fault_ Fault fault = {};
@@ -566,8 +629,10 @@ static void every_family_says_how_to_stop_it_and_what_to_protect(void **state) {
         }
         assert_null(chain_family_by_name("dogecoin"));
         assert_null(chain_family_by_name(NULL));
-        assert_string_equal(chain_family_by_name("cometbft")->state_files[0], "data/priv_validator_state.json");
-        assert_true(strv_contains((char *const *) chain_family_by_name("klaytn")->key_files, "klay/bls-nodekey"));
+        assert_string_equal(chain_family_by_name("cometbft")->state_files[0],
+                            "data/priv_validator_state.json");
+        assert_true(strv_contains((char *const *) chain_family_by_name("klaytn")->key_files,
+                                  "klay/bls-nodekey"));
 }
 
 int main(void) {

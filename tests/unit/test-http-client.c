@@ -54,7 +54,8 @@ static int set_up(void **state) {
         assert_true(sd_event_new(&c->event) >= 0);
         assert_return_code(http_client_new(&c->client, c->event), 0);
         loopback_start(&c->server, c->event, answer, c);
-        assert_true(sd_event_add_time_relative(c->event, &c->ticker, CLOCK_MONOTONIC, 0, 1, on_tick, c) >= 0);
+        assert_true(sd_event_add_time_relative(c->event, &c->ticker, CLOCK_MONOTONIC, 0, 1, on_tick, c) >=
+                    0);
         snprintf(c->url, sizeof c->url, "http://127.0.0.1:%u/x", c->server.port);
         c->text = "hello";
         *state = c;
@@ -123,7 +124,8 @@ static void a_post_carries_its_body_as_json(void **state) {
         cleanup_told_ Told t = {};
         Context *c = *state;
 
-        assert_return_code(http_post(c->client, c->url, "{\"a\":1}", 5 * USEC_PER_SEC, on_told, &t, NULL), 0);
+        assert_return_code(http_post(c->client, c->url, "{\"a\":1}", 5 * USEC_PER_SEC, on_told, &t, NULL),
+                           0);
         assert_true(loop_until(c->event, &t.done, 10));
         assert_true(str_starts(c->server.last, "POST /x HTTP/1.1\r\n"));
         assert_non_null(strstr(c->server.last, "\r\nContent-Type: application/json\r\n"));
@@ -246,7 +248,8 @@ static void a_redirect_is_not_followed(void **state) {
         cleanup_told_ Told t = {};
         Context *c = *state;
 
-        assert_true(asprintf(&text, "HTTP/1.1 302 Found\r\nLocation: %s/other\r\nContent-Length: 0\r\n\r\n", c->url) > 0);
+        assert_true(asprintf(&text, "HTTP/1.1 302 Found\r\nLocation: %s/other\r\nContent-Length: 0\r\n\r\n",
+                             c->url) > 0);
         c->reply = REPLY_RAW;
         c->text = text;
         get(c, c->url, 5 * USEC_PER_SEC, &t);
@@ -267,8 +270,13 @@ static void a_proxy_in_the_environment_is_not_used(void **state) {
 }
 
 static void only_http_and_https_are_spoken(void **state) {
-        static const char *const bad[] = { "file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1:1/",
-                                           "http://", "http://[::1", "://", "" };
+        static const char *const bad[] = { "file:///etc/passwd",
+                                           "ftp://127.0.0.1/x",
+                                           "gopher://127.0.0.1:1/",
+                                           "http://",
+                                           "http://[::1",
+                                           "://",
+                                           "" };
         Context *c = *state;
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
@@ -312,7 +320,9 @@ static void a_handler_may_free_the_client(void **state) {
 
         t.free_client = c->client;
         assert_return_code(http_get(c->client, c->url, 5 * USEC_PER_SEC, on_told, &none, &other), 0);
-        assert_return_code(http_get(TAKE_PTR(c->client), "http://127.0.0.1:1/", 5 * USEC_PER_SEC, on_told, &t, NULL), 0);
+        assert_return_code(
+                http_get(TAKE_PTR(c->client), "http://127.0.0.1:1/", 5 * USEC_PER_SEC, on_told, &t, NULL),
+                0);
         assert_true(loop_until(c->event, &t.done, 10));
         assert_int_equal(t.times, 1);
         assert_true(none.times <= 1);
@@ -320,7 +330,9 @@ static void a_handler_may_free_the_client(void **state) {
 
 /* In a network of its own, where the only name server swallows every question. */
 static int resolve_in_silence(void) {
-        struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        struct sockaddr_in address = { .sin_family = AF_INET,
+                                       .sin_port = htons(53),
+                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
         struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
         cleanup_fd_ int fd = socket(AF_INET, SOCK_DGRAM, 0);
         char path[] = "/tmp/test-http-client.XXXXXX";
@@ -329,7 +341,8 @@ static int resolve_in_silence(void) {
         uint64_t worst = 0;
         int file;
 
-        if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0 || bind(fd, (struct sockaddr *) &address, sizeof address) < 0)
+        if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0 ||
+            bind(fd, (struct sockaddr *) &address, sizeof address) < 0)
                 return 77;
         file = mkstemp(path);
         if (file < 0 || write(file, "nameserver 127.0.0.1\n", 21) != 21 ||
@@ -372,18 +385,22 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(an_answer_comes_with_its_status_and_body, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_post_carries_its_body_as_json, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(one_connection_serves_many_requests, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(a_server_that_restarted_is_asked_on_a_new_connection, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(silence_ends_with_the_timeout_and_does_not_block, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_server_that_restarted_is_asked_on_a_new_connection, set_up,
+                                                tear_down),
+                cmocka_unit_test_setup_teardown(silence_ends_with_the_timeout_and_does_not_block, set_up,
+                                                tear_down),
                 cmocka_unit_test_setup_teardown(a_body_that_stops_half_way_is_an_error, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(what_never_ends_is_cut_off, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_request_may_allow_a_larger_body, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(rubbish_is_an_error, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(an_error_names_the_url_without_its_password, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(an_error_names_the_url_without_its_password, set_up,
+                                                tear_down),
                 cmocka_unit_test_setup_teardown(a_redirect_is_not_followed, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_proxy_in_the_environment_is_not_used, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(only_http_and_https_are_spoken, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(what_was_cancelled_is_not_reported, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(a_handler_may_free_its_request_and_others, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_handler_may_free_its_request_and_others, set_up,
+                                                tear_down),
                 cmocka_unit_test_setup_teardown(a_handler_may_free_the_client, set_up, tear_down),
                 cmocka_unit_test(a_dead_name_server_does_not_block_the_loop),
         };

@@ -10,7 +10,7 @@ typedef struct Node {
         bool advances; /* one block each time it is asked for its head */
         char fork;     /* hashes begin with this digit */
         unsigned chain_id;
-        Reply reply;   /* REPLY_BODY: it works */
+        Reply reply; /* REPLY_BODY: it works */
         const char *rubbish;
         unsigned heads, versions; /* how often it was asked */
 } Node;
@@ -58,13 +58,15 @@ static Reply node_answer(Loopback *server, const char *request, char **text, voi
                 n->versions++;
                 r = asprintf(text, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"toy/%u\"}", n->versions);
         } else
-                r = asprintf(text, "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32601,\"message\":\"no\"}}");
+                r = asprintf(
+                        text,
+                        "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32601,\"message\":\"no\"}}");
         assert_true(r > 0);
         return REPLY_BODY;
 }
 
 static void node_start(Context *c, Node *n, int64_t height) {
-        *n = (Node) { .height = height, .fork = 'a', .chain_id = 31337 };
+        *n = (Node){ .height = height, .fork = 'a', .chain_id = 31337 };
         loopback_start(&n->server, c->event, node_answer, n);
 }
 
@@ -102,14 +104,23 @@ static int set_up(void **state) {
         node_start(c, &c->node, 1000);
         node_start(c, &c->one, 1000);
         node_start(c, &c->two, 1000);
-        c->config = (NodeConfig) {
-                .name = strdup("toy"), .family = strdup("evm"), .chain_id = strdup("31337"), .rpc = node_url(&c->node),
-                .poll = 20 * USEC_PER_MSEC, .rpc_timeout = 200 * USEC_PER_MSEC, .stall_after = 300 * USEC_PER_MSEC,
+        c->config = (NodeConfig){
+                .name = strdup("toy"),
+                .family = strdup("evm"),
+                .chain_id = strdup("31337"),
+                .rpc = node_url(&c->node),
+                .poll = 20 * USEC_PER_MSEC,
+                .rpc_timeout = 200 * USEC_PER_MSEC,
+                .stall_after = 300 * USEC_PER_MSEC,
                 .probation = { .start_timeout = 500 * USEC_PER_MSEC },
                 .references = c->references,
         };
-        c->references[0] = (ReferenceConfig) { .name = strdup("pocket"), .provider = strdup("pocket"), .url = node_url(&c->one) };
-        c->references[1] = (ReferenceConfig) { .name = strdup("ankr"), .provider = strdup("ankr"), .url = node_url(&c->two) };
+        c->references[0] = (ReferenceConfig){ .name = strdup("pocket"),
+                                              .provider = strdup("pocket"),
+                                              .url = node_url(&c->one) };
+        c->references[1] = (ReferenceConfig){ .name = strdup("ankr"),
+                                              .provider = strdup("ankr"),
+                                              .url = node_url(&c->two) };
         *state = c;
         return 0;
 }
@@ -138,14 +149,17 @@ static int tear_down(void **state) {
 }
 
 static void unit_is_active(Context *c) {
-        UnitFacts facts = { .active = UNIT_ACTIVE_ACTIVE, .sub = UNIT_SUB_RUNNING, .permit = true,
+        UnitFacts facts = { .active = UNIT_ACTIVE_ACTIVE,
+                            .sub = UNIT_SUB_RUNNING,
+                            .permit = true,
                             .active_since_monotonic = now_monotonic_usec() };
 
         monitor_set_facts(c->monitor, &facts);
 }
 
 static void watch(Context *c) {
-        assert_return_code(monitor_new(&c->monitor, c->event, c->client, &c->config, on_sample, on_probe, c), 0);
+        assert_return_code(monitor_new(&c->monitor, c->event, c->client, &c->config, on_sample, on_probe, c),
+                           0);
         unit_is_active(c);
 }
 
@@ -372,7 +386,8 @@ static void it_backs_off_while_the_unit_is_down_and_is_quick_when_it_is_urgent(v
         await_polls(c, 3);
         began = now_monotonic_usec();
         await_polls(c, 3);
-        assert_in_range(now_monotonic_usec() - began, 500 * USEC_PER_MSEC, 1500 * USEC_PER_MSEC); /* 3 times 4 times 50 ms */
+        assert_in_range(now_monotonic_usec() - began, 500 * USEC_PER_MSEC,
+                        1500 * USEC_PER_MSEC); /* 3 times 4 times 50 ms */
         c->node.reply = REPLY_BODY;
         began = now_monotonic_usec();
         unit_is_active(c);
@@ -395,16 +410,23 @@ static void the_handler_may_free_the_monitor(void **state) {
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(a_node_that_advances_becomes_healthy, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(fixed_facts_are_asked_again_only_of_a_new_process, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(a_silent_rpc_is_given_up_in_time_and_never_asked_twice_at_once, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(fixed_facts_are_asked_again_only_of_a_new_process, set_up,
+                                                tear_down),
+                cmocka_unit_test_setup_teardown(
+                        a_silent_rpc_is_given_up_in_time_and_never_asked_twice_at_once, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(rubbish_is_named_with_the_endpoint, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_stall_is_told_from_the_references, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_fork_is_told_from_the_hashes, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(a_reference_of_another_chain_is_no_witness, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_reference_of_another_chain_is_no_witness, set_up,
+                                                tear_down),
                 cmocka_unit_test_setup_teardown(heights_of_another_chain_are_none, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(an_operators_probe_is_asked_through_the_hook, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(a_probe_of_the_old_process_does_not_speak_for_the_new_one, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(it_backs_off_while_the_unit_is_down_and_is_quick_when_it_is_urgent, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(an_operators_probe_is_asked_through_the_hook, set_up,
+                                                tear_down),
+                cmocka_unit_test_setup_teardown(a_probe_of_the_old_process_does_not_speak_for_the_new_one,
+                                                set_up, tear_down),
+                cmocka_unit_test_setup_teardown(
+                        it_backs_off_while_the_unit_is_down_and_is_quick_when_it_is_urgent, set_up,
+                        tear_down),
                 cmocka_unit_test_setup_teardown(the_handler_may_free_the_monitor, set_up, tear_down),
         };
 

@@ -3,7 +3,7 @@
 #include "util/text.h"
 
 #define SECOND USEC_PER_SEC
-#define START (5000 * SECOND)
+#define START  (5000 * SECOND)
 #define HASH_A "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define HASH_B "0xbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
@@ -20,10 +20,15 @@ typedef struct Trial {
 
 /* The old release stopped at 1201; the new one must reach 1206 and stay good for 10 s. */
 static void trial_init(Trial *t) {
-        *t = (Trial) {
-                .config = { .start_timeout = 60 * SECOND, .duration = 10 * SECOND, .timeout = 300 * SECOND,
-                            .min_blocks = 5, .min_peers = -1 },
-                .facts = { .active = UNIT_ACTIVE_ACTIVE, .sub = UNIT_SUB_RUNNING, .permit = true,
+        *t = (Trial){
+                .config = { .start_timeout = 60 * SECOND,
+                            .duration = 10 * SECOND,
+                            .timeout = 300 * SECOND,
+                            .min_blocks = 5,
+                            .min_peers = -1 },
+                .facts = { .active = UNIT_ACTIVE_ACTIVE,
+                           .sub = UNIT_SUB_RUNNING,
+                           .permit = true,
                            .active_since_monotonic = START },
                 .now = START,
         };
@@ -33,8 +38,10 @@ static void trial_init(Trial *t) {
         chain_sample_init(&t->sample);
         chain_sample_init(&t->theirs);
         for (size_t i = 0; i < 2; i++)
-                t->references[i] = (ReferenceView) { .name = i ? "ankr" : "pocket", .provider = i ? "ankr" : "pocket",
-                                                     .sample = &t->theirs, .compared_height = CHAIN_UNKNOWN };
+                t->references[i] = (ReferenceView){ .name = i ? "ankr" : "pocket",
+                                                    .provider = i ? "ankr" : "pocket",
+                                                    .sample = &t->theirs,
+                                                    .compared_height = CHAIN_UNKNOWN };
 }
 
 static void trial_done(Trial *t) {
@@ -45,8 +52,8 @@ static void trial_done(Trial *t) {
 
 static ProbationOutcome step(Trial *t) {
         free(t->reason);
-        return probation_step(&t->p, &t->config, &t->sample, &t->facts, t->references, t->n_references, t->now,
-                              &t->reason);
+        return probation_step(&t->p, &t->config, &t->sample, &t->facts, t->references, t->n_references,
+                              t->now, &t->reason);
 }
 
 static ProbationOutcome head(Trial *t, int64_t height) {
@@ -92,7 +99,7 @@ static void a_node_that_goes_on_and_stays_good_passes(void **state) {
         assert_string_equal(t.reason, "head 1204, waiting for 1206 (old head 1201 + 5)");
         assert_int_equal(head(&t, 1205), PROBATION_WAIT);
         assert_int_equal(head(&t, 1206), PROBATION_WAIT);
-        assert_says(&t, "good for 0us, waiting for 10s");
+        assert_says(&t, "good for 0s, waiting for 10s");
         for (int i = 1; i < 10; i++)
                 assert_int_equal(head(&t, 1206 + i), PROBATION_WAIT);
         assert_int_equal(head(&t, 1216), PROBATION_PASS);
@@ -104,11 +111,16 @@ static void a_unit_that_fails_fails_at_once(void **state) {
                 UnitFacts facts;
                 const char *words;
         } cases[] = {
-                { { .active = UNIT_ACTIVE_FAILED, .result = UNIT_RESULT_EXIT_CODE, .exit_status = 2 }, "the unit failed (exit-code, status 2)" },
+                { { .active = UNIT_ACTIVE_FAILED, .result = UNIT_RESULT_EXIT_CODE, .exit_status = 2 },
+                  "the unit failed (exit-code, status 2)" },
                 { { .active = UNIT_ACTIVE_FAILED, .result = UNIT_RESULT_CORE_DUMP }, "core-dump" },
                 { { .active = UNIT_ACTIVE_INACTIVE, .result = UNIT_RESULT_SUCCESS }, "ended by itself" },
-                { { .active = UNIT_ACTIVE_ACTIVATING, .sub = UNIT_SUB_AUTO_RESTART, .result = UNIT_RESULT_SIGNAL }, "1 automatic restart, 0 forgiven" },
-                { { .active = UNIT_ACTIVE_ACTIVE, .n_restarts = 1, .active_since_monotonic = START }, "1 automatic restart, 0 forgiven" },
+                { { .active = UNIT_ACTIVE_ACTIVATING,
+                    .sub = UNIT_SUB_AUTO_RESTART,
+                    .result = UNIT_RESULT_SIGNAL },
+                  "1 automatic restart, 0 forgiven" },
+                { { .active = UNIT_ACTIVE_ACTIVE, .n_restarts = 1, .active_since_monotonic = START },
+                  "1 automatic restart, 0 forgiven" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -148,7 +160,7 @@ static void a_unit_that_has_not_become_active_yet_is_waited_for(void **state) {
         cleanup_trial_ Trial t;
 
         trial_init(&t);
-        t.facts = (UnitFacts) { .active = UNIT_ACTIVE_INACTIVE, .permit = true };
+        t.facts = (UnitFacts){ .active = UNIT_ACTIVE_INACTIVE, .permit = true };
         assert_int_equal(step(&t), PROBATION_WAIT);
         t.facts.active = UNIT_ACTIVE_ACTIVATING;
         assert_int_equal(step(&t), PROBATION_WAIT);
@@ -332,13 +344,14 @@ static void it_waits_while_an_operator_keeps_the_unit_stopped(void **state) {
         trial_init(&t);
         for (int i = 0; i < 5; i++)
                 assert_int_equal(head(&t, 1206 + i), PROBATION_WAIT);
-        t.facts = (UnitFacts) { .active = UNIT_ACTIVE_INACTIVE, .permit = true, .stopped_by_operator = true };
+        t.facts = (UnitFacts){ .active = UNIT_ACTIVE_INACTIVE, .permit = true, .stopped_by_operator = true };
         for (int i = 0; i < 1000; i++) {
                 t.now += SECOND;
                 assert_int_equal(step(&t), PROBATION_WAIT); /* for longer than the whole timeout */
         }
         assert_says(&t, "an operator stopped the unit");
-        t.facts = (UnitFacts) { .active = UNIT_ACTIVE_ACTIVE, .permit = true, .active_since_monotonic = t.now };
+        t.facts =
+                (UnitFacts){ .active = UNIT_ACTIVE_ACTIVE, .permit = true, .active_since_monotonic = t.now };
         for (int i = 0; i < 60; i++)
                 assert_int_equal(silence(&t), PROBATION_WAIT); /* with all the time to start again */
         for (int i = 0; i <= 9; i++)
@@ -353,7 +366,8 @@ static void what_is_not_good_in_time_fails_and_says_what_is_missing(void **state
         for (int i = 0; i < 300; i++)
                 assert_int_equal(head(&t, 1204), PROBATION_WAIT);
         assert_int_equal(head(&t, 1204), PROBATION_FAIL);
-        assert_string_equal(t.reason, "not good within 5min 0s: head 1204, waiting for 1206 (old head 1201 + 5)");
+        assert_string_equal(t.reason,
+                            "not good within 5min 0s: head 1204, waiting for 1206 (old head 1201 + 5)");
 }
 
 int main(void) {

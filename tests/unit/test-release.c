@@ -151,7 +151,7 @@ static void other_content_under_the_same_version_is_refused(void **state) {
         shell(b, "echo x >v1/conf/41; tar czf kcn.tar.gz v1");
         set_digest(b);
         assert_int_equal(stage(b, &result, &fault), -EEXIST);
-        assert_says(&fault, "another archive): choose another version or `musterctl stage --discard`");
+        assert_says(&fault, "another archive): choose another version or 'musterctl discard'");
         assert_complete(b, "1.0");
 
         assert_int_equal(release_discard(b->releases, "1.0", &fault), 0);

@@ -3,7 +3,7 @@
 #include "util/text.h"
 
 #define SECOND USEC_PER_SEC
-#define BOOT (5000 * SECOND) /* when the node's process began, monotonic */
+#define BOOT   (5000 * SECOND) /* when the node's process began, monotonic */
 #define HASH_A "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define HASH_B "0xbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
@@ -23,18 +23,23 @@ typedef struct Watch {
 static void watch_init(Watch *w) {
         static const char *const names[] = { "pocket", "ankr", "own" };
 
-        *w = (Watch) {
+        *w = (Watch){
                 .rules = { .stall_after = 30 * SECOND, .start_timeout = 120 * SECOND, .chain_id = "8217" },
-                .facts = { .active = UNIT_ACTIVE_ACTIVE, .sub = UNIT_SUB_RUNNING, .result = UNIT_RESULT_SUCCESS,
-                           .active_since_monotonic = BOOT, .permit = true },
+                .facts = { .active = UNIT_ACTIVE_ACTIVE,
+                           .sub = UNIT_SUB_RUNNING,
+                           .result = UNIT_RESULT_SUCCESS,
+                           .active_since_monotonic = BOOT,
+                           .permit = true },
                 .now = BOOT,
         };
         verdict_memory_init(&w->memory);
         chain_sample_init(&w->sample);
         for (size_t i = 0; i < ELEMENTSOF(w->references); i++) {
                 chain_sample_init(&w->theirs[i]);
-                w->references[i] = (ReferenceView) { .name = names[i], .provider = names[i], .sample = &w->theirs[i],
-                                                     .compared_height = CHAIN_UNKNOWN };
+                w->references[i] = (ReferenceView){ .name = names[i],
+                                                    .provider = names[i],
+                                                    .sample = &w->theirs[i],
+                                                    .compared_height = CHAIN_UNKNOWN };
         }
 }
 
@@ -123,16 +128,45 @@ static void the_unit_decides_when_there_is_no_process(void **state) {
                 Verdict verdict;
                 const char *words;
         } cases[] = {
-                { { .active = UNIT_ACTIVE_INACTIVE, .result = UNIT_RESULT_SUCCESS, .permit = true }, VERDICT_DOWN, "not running" },
-                { { .active = UNIT_ACTIVE_INACTIVE, .permit = true, .stopped_by_operator = true }, VERDICT_DOWN, "by an operator" },
-                { { .active = UNIT_ACTIVE_FAILED, .result = UNIT_RESULT_EXIT_CODE, .exit_status = 1, .permit = true }, VERDICT_DOWN, "failed (exit-code, status 1)" },
-                { { .active = UNIT_ACTIVE_FAILED, .result = UNIT_RESULT_EXIT_CODE, .exit_status = 78, .permit = true }, VERDICT_DOWN, "muster-launch refused" },
-                { { .active = UNIT_ACTIVE_FAILED, .result = UNIT_RESULT_START_LIMIT_HIT, .permit = true }, VERDICT_CRASH_LOOPING, "gave up" },
-                { { .active = UNIT_ACTIVE_FAILED, .result = UNIT_RESULT_START_LIMIT_HIT, .permit = false }, VERDICT_HELD, "no permit" },
-                { { .active = UNIT_ACTIVE_INACTIVE, .result = UNIT_RESULT_SUCCESS, .permit = false }, VERDICT_HELD, "no permit" },
-                { { .active = UNIT_ACTIVE_ACTIVATING, .sub = UNIT_SUB_OTHER, .permit = true }, VERDICT_STARTING, "starting" },
-                { { .active = UNIT_ACTIVE_ACTIVATING, .sub = UNIT_SUB_AUTO_RESTART, .result = UNIT_RESULT_SIGNAL, .permit = true }, VERDICT_DOWN, "ended (signal); systemd will start it again" },
-                { { .active = UNIT_ACTIVE_DEACTIVATING, .sub = UNIT_SUB_STOP_SIGTERM, .permit = true }, VERDICT_DOWN, "stopping" },
+                { { .active = UNIT_ACTIVE_INACTIVE, .result = UNIT_RESULT_SUCCESS, .permit = true },
+                  VERDICT_DOWN,
+                  "not running" },
+                { { .active = UNIT_ACTIVE_INACTIVE, .permit = true, .stopped_by_operator = true },
+                  VERDICT_DOWN,
+                  "by an operator" },
+                { { .active = UNIT_ACTIVE_FAILED,
+                    .result = UNIT_RESULT_EXIT_CODE,
+                    .exit_status = 1,
+                    .permit = true },
+                  VERDICT_DOWN,
+                  "failed (exit-code, status 1)" },
+                { { .active = UNIT_ACTIVE_FAILED,
+                    .result = UNIT_RESULT_EXIT_CODE,
+                    .exit_status = 78,
+                    .permit = true },
+                  VERDICT_DOWN,
+                  "muster-launch refused" },
+                { { .active = UNIT_ACTIVE_FAILED, .result = UNIT_RESULT_START_LIMIT_HIT, .permit = true },
+                  VERDICT_CRASH_LOOPING,
+                  "gave up" },
+                { { .active = UNIT_ACTIVE_FAILED, .result = UNIT_RESULT_START_LIMIT_HIT, .permit = false },
+                  VERDICT_HELD,
+                  "no permit" },
+                { { .active = UNIT_ACTIVE_INACTIVE, .result = UNIT_RESULT_SUCCESS, .permit = false },
+                  VERDICT_HELD,
+                  "no permit" },
+                { { .active = UNIT_ACTIVE_ACTIVATING, .sub = UNIT_SUB_OTHER, .permit = true },
+                  VERDICT_STARTING,
+                  "starting" },
+                { { .active = UNIT_ACTIVE_ACTIVATING,
+                    .sub = UNIT_SUB_AUTO_RESTART,
+                    .result = UNIT_RESULT_SIGNAL,
+                    .permit = true },
+                  VERDICT_DOWN,
+                  "ended (signal); systemd will start it again" },
+                { { .active = UNIT_ACTIVE_DEACTIVATING, .sub = UNIT_SUB_STOP_SIGTERM, .permit = true },
+                  VERDICT_DOWN,
+                  "stopping" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -332,10 +366,11 @@ static void a_fork_needs_a_majority_of_two_providers_twice(void **state) {
         compare(&w, 0, 1204, HASH_A, HASH_B);
         compare(&w, 1, 1204, HASH_A, HASH_B);
         assert_int_equal(head(&w, 1210), VERDICT_FORKED);
-        assert_says(&w, "at height 1204 our hash is 0xaaaaaaaaaaaaaaaa, but 2 of 2 references have 0xbbbbbbbbbbbbbbbb");
+        assert_says(&w, "at height 1204 our hash is 0xaaaaaaaaaaaaaaaa, but 2 of 2 references have "
+                        "0xbbbbbbbbbbbbbbbb");
         compare(&w, 2, 1204, HASH_A, HASH_A);
         assert_int_equal(head(&w, 1211), VERDICT_FORKED); /* two to one */
-        compare(&w, 0, 1208, "0xAB", "0xab"); /* the case of hex digits is no difference */
+        compare(&w, 0, 1208, "0xAB", "0xab");             /* the case of hex digits is no difference */
         compare(&w, 1, 1208, "0xAB", "0xab");
         assert_int_equal(head(&w, 1212), VERDICT_HEALTHY);
 }
@@ -347,8 +382,11 @@ static void references_that_disagree_among_each_other_prove_no_fork(void **state
 
         chain_sample_init(&none);
         for (size_t i = 0; i < 4; i++)
-                r[i] = (ReferenceView) { .sample = &none, .provider = (const char *[]) { "a", "b", "c", "d" }[i],
-                                         .compared_height = 7, .our_hash = HASH_A, .hash = HASH_B };
+                r[i] = (ReferenceView){ .sample = &none,
+                                        .provider = (const char *[]){ "a", "b", "c", "d" }[i],
+                                        .compared_height = 7,
+                                        .our_hash = HASH_A,
+                                        .hash = HASH_B };
         r[2].hash = "0xcc";
         r[3].hash = "0xdd";
         vote = reference_vote(r, 4);
