@@ -4,25 +4,19 @@
  * recorded the position when the node stopped; a worker reads it where that
  * record is missing, as after a power cut.
  */
-#include "chain/family.h"
+#include "daemon/mark.h"
 #include "daemon/upgrade-run.h"
-#include "unit/launch-record.h"
 #include "util/text.h"
 
-static void raise_highwater(Upgrade *u, const SigningPosition *position) {
-        const char *domain = u->node->config->chain_id;
-        char text[SIGNING_POSITION_TEXT_MAX];
+static void raise_mark(Upgrade *u, const SigningPosition *position) {
         cleanup_fault_ Fault fault = {};
-        int r = 0;
+        int r;
 
-        if (position->height >= 0 && domain)
-                r = highwater_raise(u->node->dirfd, domain, position, NULL, &fault);
-        if (r < 0) {
-                upgrade_fail(u, "the high-water mark could not be raised to %s: %s",
-                             signing_position_format(text, position), fault_text(&fault, r));
-                return;
-        }
-        u->then(u);
+        r = node_raise_mark(u->node, position, &fault);
+        if (r < 0)
+                upgrade_fail(u, "%s", fault_text(&fault, r));
+        else
+                u->then(u);
 }
 
 static void on_guarded(Upgrade *u, bool ok, const char *text, const json_t *result) {
@@ -39,32 +33,17 @@ static void on_guarded(Upgrade *u, bool ok, const char *text, const json_t *resu
                         .round = json_integer_value(json_object_get(j, "round")),
                         .step = json_integer_value(json_object_get(j, "step")),
                 };
-        raise_highwater(u, &position);
-}
-
-/* The launcher's own record of the stop, if it is of the process that we stopped. */
-static bool stop_record_position(Upgrade *u, SigningPosition *ret) {
-        cleanup_stop_record_ StopRecord record = { 0 };
-        const UnitStatus *status = node_unit(u->node);
-        cleanup_fd_ int dir = -1;
-
-        dir = node_run_dir_open(u->node->name, NULL);
-        if (dir < 0 || stop_record_read(dir, &record, NULL) < 0 || !status ||
-            !str_eq(record.invocation, status->invocation))
-                return false;
-        *ret = record.position;
-        return true;
+        raise_mark(u, &position);
 }
 
 void upgrade_take_position(Upgrade *u, UpgradeThen then) {
-        const ChainFamily *family = chain_family_by_name(u->node->config->family);
-        SigningPosition position = SIGNING_POSITION_NONE;
+        SigningPosition position;
 
         u->then = then;
-        if (!family->parse_position || u->node->config->signer == NODE_SIGNER_REMOTE)
+        if (!node_has_position(u->node))
                 then(u);
-        else if (stop_record_position(u, &position) && position.height >= 0)
-                raise_highwater(u, &position);
+        else if (node_stop_position(u->node, &position))
+                raise_mark(u, &position);
         else
                 upgrade_work(u, WORKER_RESTORE, upgrade_restore_order(u, "guard"), UINT64_MAX, on_guarded);
 }

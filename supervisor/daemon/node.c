@@ -1,3 +1,4 @@
+#include "daemon/mark.h"
 #include "daemon/node.h"
 #include "daemon/upgrade.h"
 #include "muster-build.h"
@@ -47,6 +48,7 @@ Node *node_free(Node *node) {
                 close(node->dirfd);
         free(node->config_error);
         free(node->shown_verdict);
+        free(node->marked_invocation);
         free(node->name);
         free(node);
         return NULL;
@@ -106,6 +108,7 @@ static void on_unit_changed(UnitWatch *watch, void *userdata) {
         Node *node = userdata;
 
         node_update_facts(node);
+        node_mark_stop(node);
         if (node->upgrade)
                 upgrade_on_unit(node->upgrade);
         node_changed(node);
@@ -125,6 +128,7 @@ void node_attach(Node *node) {
 static void on_sample(Monitor *monitor, bool changed, void *userdata) {
         Node *node = userdata;
 
+        node_mark_signed(node);
         if (node->upgrade)
                 upgrade_on_sample(node->upgrade);
         node_changed(node);

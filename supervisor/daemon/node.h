@@ -22,6 +22,8 @@ struct Node {
         bool foreign_job;   /* somebody else's job ended: the next status tells what it did */
         Monitor *monitor;
         char *shown_verdict; /* the one that was recorded last */
+        char *marked_invocation; /* of the stop whose signing position was marked */
+        uint64_t marked_at;      /* monotonic: when the chain's word was last marked; 0: not yet */
         json_t *hold;       /* {"reason","uid","since_usec"}; NULL: not held */
         Upgrade *staging, *upgrade; /* under way; NULL if not */
         UpgradeJob *last;           /* the last one that ended */

@@ -40,30 +40,46 @@ bool upgrade_node_runs(Upgrade *u, const char *version) {
                str_eq(record.version, version) && str_eq(record.invocation, status->invocation);
 }
 
+static void start_is_done(Upgrade *u) {
+        u->on_unit = NULL;
+        u->timer = sd_event_source_disable_unref(u->timer);
+        u->deadline = sd_event_source_disable_unref(u->deadline);
+        u->then(u);
+}
+
+/* What the launcher says of this start, once it does. */
+static bool launcher_has_spoken(Upgrade *u) {
+        cleanup_launch_record_ LaunchRecord record = { 0 };
+
+        if (read_launch(u, &record) < 0 || record.monotonic_usec < u->start_monotonic)
+                return false;
+        if (record.refused)
+                upgrade_fail(u, "the launcher refused to start version %s: %s", u->starting,
+                             record.reason ?: "no reason given");
+        else if (!str_eq(record.version, u->starting))
+                upgrade_fail(u, "version %s was started instead of %s", record.version ?: "?", u->starting);
+        else
+                start_is_done(u);
+        return true;
+}
+
 /* Type=exec tells that the launcher runs; its record tells whether it executed the release. */
 static void check_started(Upgrade *u) {
-        cleanup_launch_record_ LaunchRecord record = { 0 };
+        if (!launcher_has_spoken(u))
+                upgrade_after(u, CHECK_USEC, check_started);
+}
+
+/* A status that is newer than the job: what was asked before may still say how it was. */
+static void check_started_unit(Upgrade *u) {
         const UnitStatus *status = node_unit(u->node);
 
-        if (read_launch(u, &record) >= 0 && record.monotonic_usec >= u->start_monotonic) {
-                u->on_unit = NULL;
-                if (record.refused)
-                        upgrade_fail(u, "the launcher refused to start version %s: %s", u->starting,
-                                     record.reason ?: "no reason given");
-                else if (!str_eq(record.version, u->starting))
-                        upgrade_fail(u, "version %s was started instead of %s", record.version ?: "?", u->starting);
-                else {
-                        u->deadline = sd_event_source_disable_unref(u->deadline);
-                        u->then(u);
-                }
+        if (launcher_has_spoken(u))
                 return;
-        }
-        if (status && str_eq(status->active_state, "failed")) {
+        if (upgrade_node_runs(u, u->starting))
+                start_is_done(u); /* it ran before, there was nothing to start */
+        else if (status && str_eq(status->active_state, "failed"))
                 upgrade_fail(u, "the unit failed before the launcher said anything (%s): journalctl -u %s",
                              status->result ?: "?", node_config_unit(u->node->config));
-                return;
-        }
-        upgrade_after(u, CHECK_USEC, check_started);
 }
 
 static void begin_start(Upgrade *u);
@@ -81,6 +97,7 @@ static void on_start_job(UnitJob *job, UnitJobResult result, const char *text, v
                 upgrade_after(u, BUS_RETRY_USEC, begin_start);
                 return;
         }
+        u->on_unit = check_started_unit;
         if (u->node->watch)
                 (void) unit_watch_refresh(u->node->watch);
         check_started(u);
@@ -94,11 +111,7 @@ static void begin_start(Upgrade *u) {
                 upgrade_after(u, CHECK_USEC, begin_start);
                 return;
         }
-        if (upgrade_node_runs(u, u->starting)) {
-                u->deadline = sd_event_source_disable_unref(u->deadline);
-                u->then(u);
-                return;
-        }
+        /* Also where it runs already: a stop that is still queued makes this one wait for it. */
         u->start_monotonic = now_monotonic_usec();
         if (str_eq(status->active_state, "failed"))
                 (void) unit_reset_failed(u->node->daemon->units, node_config_unit(u->node->config));

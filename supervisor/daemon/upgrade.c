@@ -43,7 +43,9 @@ const char *upgrade_progress(const Upgrade *u) {
 static void upgrade_disarm(Upgrade *u) {
         u->timer = sd_event_source_disable_unref(u->timer);
         u->deadline = sd_event_source_disable_unref(u->deadline);
-        u->unit_job = unit_job_free(u->unit_job);
+        /* A stop goes on; a start that was not carried out yet is not wanted any more. */
+        u->unit_job = u->starting ? unit_job_withdraw(u->unit_job) : unit_job_free(u->unit_job);
+        u->starting = NULL;
         u->run = worker_run_cancel(u->run);
         u->on_unit = NULL;
         u->step = 0;
@@ -55,6 +57,7 @@ Upgrade *upgrade_free(Upgrade *u) {
         if (!u)
                 return NULL;
         u->run = NULL; /* its worker goes on; the pool owns the run */
+        u->unit_job = unit_job_free(u->unit_job);
         upgrade_disarm(u);
         free(u->owed_reason);
         upgrade_job_free(u->job);
