@@ -1,6 +1,8 @@
 #include "health/facts.h"
 #include "util/text.h"
 
+#include <string.h>
+
 static const char *const active_names[_UNIT_ACTIVE_MAX] = {
         [UNIT_ACTIVE_UNKNOWN] = "unknown",
         [UNIT_ACTIVE_ACTIVE] = "active",
@@ -68,6 +70,8 @@ const char *unit_facts_end(char buffer[static UNIT_TEXT_MAX], const UnitFacts *f
         if (facts->exit_status == LAUNCH_REFUSED_STATUS)
                 snprintf(buffer, UNIT_TEXT_MAX, "%s, status %d: muster-launch refused to start it", result,
                          facts->exit_status);
+        else if (facts->result == UNIT_RESULT_SIGNAL && sigabbrev_np(facts->exit_status))
+                snprintf(buffer, UNIT_TEXT_MAX, "%s SIG%s", result, sigabbrev_np(facts->exit_status));
         else if (facts->exit_status != 0)
                 snprintf(buffer, UNIT_TEXT_MAX, "%s, status %d", result, facts->exit_status);
         else

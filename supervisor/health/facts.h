@@ -58,7 +58,7 @@ typedef struct UnitFacts {
         UnitResult result;
         uint64_t n_restarts; /* NRestarts: systemd's own automatic restarts; a start by hand resets it */
         uint64_t active_since_monotonic; /* ActiveEnterTimestampMonotonic, of this boot; 0: never */
-        int exit_status;                 /* ExecMainStatus of the last end; 0 if there was none */
+        int exit_status;                 /* ExecMainStatus of the last end: a status or a signal; 0 if there was none */
         bool permit;              /* the permit file is there; true for a unit that is only observed */
         bool stopped_by_operator; /* a stop that muster did not order is the reason that it is not running */
 } UnitFacts;
@@ -74,7 +74,7 @@ const char *unit_result_to_string(UnitResult result);
 /* There is a process, or about to be one: active or reloading. */
 bool unit_facts_running(const UnitFacts *facts);
 
-/* How it last ended, for reasons: "exit-code, status 1", "signal", "exit-code, status 78: muster-launch
+/* How it last ended, for reasons: "exit-code, status 1", "signal SIGSEGV", "exit-code, status 78: muster-launch
  * refused ..." */
 #define UNIT_TEXT_MAX 160
 const char *unit_facts_end(char buffer[static UNIT_TEXT_MAX], const UnitFacts *facts);

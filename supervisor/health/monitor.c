@@ -9,12 +9,17 @@
 #include "health/witness.h"
 #include "util/text.h"
 
+#include <inttypes.h>
+
 #define URGENT_INTERVAL  (250 * USEC_PER_MSEC)
 #define TIMER_ACCURACY   (1 * USEC_PER_MSEC)
 #define DEFAULT_INTERVAL (1 * USEC_PER_SEC)
 #define BACKOFF_MAX      4
 #define REFERENCE_FACTOR 5
 #define FIXED_EVERY      60 /* polls */
+
+/* Further than any chain gets between two polls unless it says that it is syncing. */
+#define LEAP_BLOCKS 1000
 
 struct Monitor {
         sd_event *event;
@@ -40,6 +45,8 @@ struct Monitor {
         uint64_t looked_at;
 
         ChainSample sample;
+        int64_t believed; /* the newest head of this process that was not doubted */
+        int64_t doubted;  /* a leap that waits for its second poll */
         VerdictMemory memory;
         Verdict verdict;
         char *reason;
@@ -72,6 +79,10 @@ Verdict monitor_verdict(const Monitor *m, const char **ret_reason, uint64_t *ret
         if (ret_since_realtime)
                 *ret_since_realtime = m->since_realtime;
         return m->verdict;
+}
+
+bool monitor_has_asked(const Monitor *m) {
+        return m->memory.n_polls > 0;
 }
 
 size_t monitor_references(const Monitor *m, const ReferenceView **ret) {
@@ -129,20 +140,54 @@ static void look_at_references(Monitor *m) {
         witnesses_look(m->witnesses, &m->sample);
 }
 
+static void drop_heights(ChainSample *sample) {
+        sample->height = sample->target = sample->signed_height = sample->blocks_to_proposal = CHAIN_UNKNOWN;
+        sample->head_time = CHAIN_UNKNOWN;
+        free(TAKE_PTR(sample->head_hash));
+        sample->syncing = sample->in_council = sample->signing = TRI_UNKNOWN;
+}
+
 /* Heights of another chain are none: they must trigger nothing and raise no mark. */
 static void drop_other_chain(const Monitor *m, ChainSample *sample) {
-        if (!m->chain_id || !sample->chain_id || str_eq(m->chain_id, sample->chain_id))
+        if (m->chain_id && sample->chain_id && !str_eq(m->chain_id, sample->chain_id))
+                drop_heights(sample);
+}
+
+/*
+ * A head that leaps far ahead is believed when a second poll shows it too: one
+ * answer of rubbish must not trigger what waits for a height.
+ */
+static void doubt_leap(Monitor *m, ChainSample *sample) {
+        int64_t from = m->believed;
+        char *text = NULL;
+
+        if (sample->height == CHAIN_UNKNOWN)
                 return;
-        sample->height = sample->target = sample->signed_height = sample->blocks_to_proposal = CHAIN_UNKNOWN;
-        sample->syncing = sample->in_council = sample->signing = TRI_UNKNOWN;
+        if (from == CHAIN_UNKNOWN || sample->syncing == TRI_YES || sample->height - from <= LEAP_BLOCKS ||
+            (m->doubted != CHAIN_UNKNOWN && sample->height >= m->doubted)) {
+                m->believed = sample->height;
+                m->doubted = CHAIN_UNKNOWN;
+                return;
+        }
+        m->doubted = sample->height;
+        if (asprintf(&text,
+                     "the head leapt from %" PRId64 " to %" PRId64
+                     ": not believed until a second poll shows it",
+                     from, sample->height) < 0)
+                text = NULL;
+        free(sample->error);
+        sample->error = text;
+        sample->answered = false;
+        drop_heights(sample);
 }
 
 /* A poll ended, well or not. @sample is moved from. */
 static void monitor_take(Monitor *m, ChainSample *sample) {
         drop_other_chain(m, sample);
+        doubt_leap(m, sample);
         chain_sample_move(&m->sample, sample);
-        if (!m->sample.answered)
-                m->since_fixed = 0; /* who answers next may be another process */
+        if (!m->sample.answered || m->sample.error)
+                m->since_fixed = 0; /* something was not told, or who answers next is another process */
         else if (m->since_fixed++ >= FIXED_EVERY)
                 m->since_fixed = 0;
         if (m->sample.answered || !unit_is_idle(m))
@@ -249,12 +294,26 @@ void monitor_set_facts(Monitor *m, const UnitFacts *facts) {
                 /* What is under way asked the process before this one. */
                 m->poll = poll_free(m->poll);
                 m->probe_is_stale = m->probing;
+                m->believed = m->doubted = CHAIN_UNKNOWN;
                 m->since_fixed = 0;
                 m->backoff = 1;
                 monitor_schedule(m, now_monotonic_usec());
         }
         if (monitor_judge(m))
                 m->handler(m, true, m->userdata);
+}
+
+void monitor_inherit(Monitor *m, Monitor *old) {
+        if (m->target.family != old->target.family || !str_eq(m->url, old->url) ||
+            !str_eq(m->probe_path, old->probe_path) || !str_eq(m->chain_id, old->chain_id))
+                return;
+        m->memory = old->memory;
+        m->believed = old->believed;
+        m->doubted = old->doubted;
+        chain_sample_move(&m->sample, &old->sample);
+        m->verdict = old->verdict;
+        m->since_realtime = old->since_realtime;
+        (void) monitor_judge(m);
 }
 
 void monitor_absorb_probe(Monitor *m, const char *text, const char *error) {
@@ -303,6 +362,7 @@ int monitor_new(Monitor **ret, sd_event *event, HttpClient *client, const NodeCo
         if (!m)
                 return -ENOMEM;
         chain_sample_init(&m->sample);
+        m->believed = m->doubted = CHAIN_UNKNOWN;
         verdict_memory_init(&m->memory);
         m->event = sd_event_ref(event);
         m->target.client = client;

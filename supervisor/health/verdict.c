@@ -20,8 +20,13 @@
 #define FAILURE_WINDOW      0x7u
 #define FAILURES_THAT_COUNT 2
 
-/* Blocks without our signature, in a row, after we were seen signing. */
-#define UNSIGNED_BLOCKS 3
+/* Blocks without our signature, in a row, after we were seen signing; and if we never were: a signer may
+ * wait before it begins. */
+#define UNSIGNED_BLOCKS          3
+#define UNSIGNED_BLOCKS_AT_FIRST 30
+
+/* A head that so many polls in a row do not know was a lie, or the chain was set back. */
+#define LOWER_POLLS 3
 
 /* So far behind the references a node is catching up, whatever it says of itself. */
 #define BEHIND_BLOCKS 20
@@ -96,6 +101,7 @@ static void forget_process(VerdictMemory *m, uint64_t process_since) {
         m->process_since = process_since;
         m->n_heads = 0;
         m->head = CHAIN_UNKNOWN;
+        m->lower_polls = 0;
         m->head_since = 0;
         m->moved = false;
         m->answered_at = 0;
@@ -136,6 +142,13 @@ static void note_head(VerdictMemory *m, const ChainSample *sample) {
         if (sample->height < 0)
                 return;
         m->heads[m->n_heads++ % VERDICT_POLLS] = (VerdictHead){ sample->at_monotonic, sample->height };
+        if (sample->height < m->head && ++m->lower_polls >= LOWER_POLLS) {
+                m->head = sample->height;
+                m->head_since = sample->at_monotonic;
+                m->lower_polls = 0;
+        }
+        if (sample->height >= m->head)
+                m->lower_polls = 0;
         if (sample->height <= m->head)
                 return;
         m->moved = m->head != CHAIN_UNKNOWN;
@@ -230,6 +243,8 @@ static Verdict judge_stopped(Judge *j) {
         char end[UNIT_TEXT_MAX];
 
         unit_facts_end(end, facts);
+        if (facts->active == UNIT_ACTIVE_DEACTIVATING && facts->result > UNIT_RESULT_SUCCESS)
+                return say(j, VERDICT_DOWN, "the process ended (%s)", end);
         if (facts->active == UNIT_ACTIVE_DEACTIVATING)
                 return say(j, VERDICT_DOWN, "the unit is stopping");
         if (facts->active == UNIT_ACTIVE_ACTIVATING && facts->sub != UNIT_SUB_AUTO_RESTART)
@@ -259,12 +274,13 @@ static Verdict judge_silent(Judge *j) {
                 return say(j, m->verdict, "one poll failed (%s), the one before was answered: head %" PRId64,
                            sample_error(j), m->head);
         elapsed(silent, j->now, m->answered_at ?: m->process_since);
+        if (m->n_polls == 0)
+                return say(j, in_time ? VERDICT_STARTING : VERDICT_UNKNOWN,
+                           "the RPC has not been asked yet");
         if (in_time)
                 return say(j, VERDICT_STARTING,
-                           "the RPC has not answered for %s, %s after a start are allowed%s%s", silent,
-                           allowed, m->n_polls ? ": " : "", m->n_polls ? sample_error(j) : "");
-        if (m->n_polls == 0)
-                return say(j, VERDICT_UNKNOWN, "the RPC has not been asked yet");
+                           "the RPC has not answered for %s, %s after a start are allowed: %s", silent,
+                           allowed, sample_error(j));
         return say(j, VERDICT_UNKNOWN, "the unit runs, but the RPC has not answered for %s: %s", silent,
                    sample_error(j));
 }
@@ -454,7 +470,8 @@ static Verdict judge_answer(Judge *j) {
         }
         if (judge_still(j, &verdict))
                 return verdict;
-        if (j->sample->in_council == TRI_YES && m->seen_signing && m->unsigned_polls >= UNSIGNED_BLOCKS) {
+        if (j->sample->in_council == TRI_YES &&
+            m->unsigned_polls >= (m->seen_signing ? UNSIGNED_BLOCKS : UNSIGNED_BLOCKS_AT_FIRST)) {
                 if (m->signed_height >= 0)
                         return say(j, VERDICT_NOT_SIGNING,
                                    "head %" PRId64 " advances, but our last signature is of height %" PRId64,

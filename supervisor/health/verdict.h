@@ -54,7 +54,8 @@ typedef struct VerdictMemory {
 
         VerdictHead heads[VERDICT_POLLS]; /* ring of known heads */
         unsigned n_heads;                 /* ever noted, of this process */
-        int64_t head;                     /* the highest of them */
+        int64_t head;                     /* the highest of them that later ones did not belie */
+        unsigned lower_polls;             /* in a row that told a lower head than that */
         uint64_t head_since;              /* when that was first seen */
         bool moved;                       /* the head grew while we watched */
         uint64_t answered_at;             /* when the RPC last answered, of this process; 0: never */

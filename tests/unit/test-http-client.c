@@ -336,8 +336,8 @@ static int resolve_in_silence(void) {
         struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
         cleanup_fd_ int fd = socket(AF_INET, SOCK_DGRAM, 0);
         char path[] = "/tmp/test-http-client.XXXXXX";
+        cleanup_told_ Told t = {};
         Context c = {};
-        Told t = {};
         uint64_t worst = 0;
         int file;
 
@@ -346,8 +346,8 @@ static int resolve_in_silence(void) {
                 return 77;
         file = mkstemp(path);
         if (file < 0 || write(file, "nameserver 127.0.0.1\n", 21) != 21 ||
-            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-            mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL) < 0)
+            mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount(path, "/etc/resolv.conf", "none", MS_BIND, NULL) < 0)
                 return 77;
         unlink(path);
         if (sd_event_new(&c.event) < 0 || http_client_new(&c.client, c.event) < 0 ||
@@ -361,6 +361,8 @@ static int resolve_in_silence(void) {
                 if (now_monotonic_usec() - before > worst)
                         worst = now_monotonic_usec() - before;
         }
+        http_client_free(c.client);
+        sd_event_unref(c.event);
         if (!t.error || !strstr(t.error, "no connection within 400ms"))
                 return 3;
         return worst > USEC_PER_SEC ? 4 : 0;

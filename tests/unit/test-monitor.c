@@ -110,7 +110,7 @@ static int set_up(void **state) {
                 .chain_id = strdup("31337"),
                 .rpc = node_url(&c->node),
                 .poll = 20 * USEC_PER_MSEC,
-                .rpc_timeout = 200 * USEC_PER_MSEC,
+                .rpc_timeout = 5 * USEC_PER_SEC,
                 .stall_after = 300 * USEC_PER_MSEC,
                 .probation = { .start_timeout = 500 * USEC_PER_MSEC },
                 .references = c->references,
@@ -224,6 +224,7 @@ static void a_silent_rpc_is_given_up_in_time_and_never_asked_twice_at_once(void 
         Context *c = *state;
         uint64_t began = now_monotonic_usec();
 
+        c->config.rpc_timeout = 200 * USEC_PER_MSEC;
         c->node.reply = REPLY_SILENCE;
         watch(c);
         await_verdict(c, VERDICT_UNKNOWN);
@@ -324,6 +325,27 @@ static void heights_of_another_chain_are_none(void **state) {
         assert_non_null(strstr(reason(c), "answers for chain 1, expected 31337"));
 }
 
+static void a_head_that_leaps_is_believed_only_the_second_time(void **state) {
+        Context *c = *state;
+
+        c->node.advances = true;
+        watch(c);
+        await_verdict(c, VERDICT_HEALTHY);
+        c->node.height = 1000000;
+        await_polls(c, 1);
+        assert_int_equal(monitor_sample(c->monitor)->height, CHAIN_UNKNOWN);
+        assert_non_null(
+                strstr(monitor_sample(c->monitor)->error, "to 1000001: not believed until a second poll"));
+        assert_int_equal(monitor_verdict(c->monitor, NULL, NULL),
+                         VERDICT_HEALTHY); /* one poll that is lost */
+        c->node.height = 1010;             /* it was rubbish */
+        await_polls(c, 1);
+        assert_int_equal(monitor_sample(c->monitor)->height, 1011);
+        c->node.height = 1000000;
+        await_polls(c, 2);
+        assert_int_equal(monitor_sample(c->monitor)->height, 1000002);
+}
+
 static void an_operators_probe_is_asked_through_the_hook(void **state) {
         Context *c = *state;
 
@@ -420,6 +442,8 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(a_reference_of_another_chain_is_no_witness, set_up,
                                                 tear_down),
                 cmocka_unit_test_setup_teardown(heights_of_another_chain_are_none, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_head_that_leaps_is_believed_only_the_second_time, set_up,
+                                                tear_down),
                 cmocka_unit_test_setup_teardown(an_operators_probe_is_asked_through_the_hook, set_up,
                                                 tear_down),
                 cmocka_unit_test_setup_teardown(a_probe_of_the_old_process_does_not_speak_for_the_new_one,

@@ -167,6 +167,12 @@ static void the_unit_decides_when_there_is_no_process(void **state) {
                 { { .active = UNIT_ACTIVE_DEACTIVATING, .sub = UNIT_SUB_STOP_SIGTERM, .permit = true },
                   VERDICT_DOWN,
                   "stopping" },
+                { { .active = UNIT_ACTIVE_DEACTIVATING,
+                    .result = UNIT_RESULT_SIGNAL,
+                    .exit_status = 11,
+                    .permit = true },
+                  VERDICT_DOWN,
+                  "ended (signal SIGSEGV)" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -318,7 +324,7 @@ static void a_node_far_behind_the_references_is_syncing_whatever_it_says(void **
         assert_int_equal(head(&w, 1206), VERDICT_HEALTHY);
 }
 
-static void missing_signatures_count_only_after_we_were_seen_signing(void **state) {
+static void missing_signatures_count_sooner_after_we_were_seen_signing(void **state) {
         cleanup_watch_ Watch w;
         Verdict v = VERDICT_UNKNOWN;
 
@@ -329,22 +335,26 @@ static void missing_signatures_count_only_after_we_were_seen_signing(void **stat
         for (int i = 0; i < 10; i++)
                 v = head(&w, 1210 + i);
         assert_int_equal(v, VERDICT_HEALTHY); /* perhaps it waits out a doppelganger */
+        for (int i = 10; i < 30; i++)
+                v = head(&w, 1210 + i);
+        assert_int_equal(v, VERDICT_NOT_SIGNING); /* but not for ever */
+        assert_says(&w, "our signature is missing from 30 blocks");
         w.sample.signing = TRI_YES;
-        w.sample.signed_height = 1220;
-        assert_int_equal(head(&w, 1221), VERDICT_HEALTHY);
+        w.sample.signed_height = 1240;
+        assert_int_equal(head(&w, 1241), VERDICT_HEALTHY);
         assert_says(&w, "signing");
         w.sample.signing = TRI_NO;
         w.sample.signed_height = CHAIN_UNKNOWN;
-        assert_int_equal(head(&w, 1222), VERDICT_HEALTHY);
-        assert_int_equal(head(&w, 1222), VERDICT_HEALTHY); /* the same block again is no further miss */
-        assert_int_equal(head(&w, 1223), VERDICT_HEALTHY);
-        assert_int_equal(head(&w, 1224), VERDICT_NOT_SIGNING);
-        assert_says(&w, "our last signature is of height 1220");
+        assert_int_equal(head(&w, 1242), VERDICT_HEALTHY);
+        assert_int_equal(head(&w, 1242), VERDICT_HEALTHY); /* the same block again is no further miss */
+        assert_int_equal(head(&w, 1243), VERDICT_HEALTHY);
+        assert_int_equal(head(&w, 1244), VERDICT_NOT_SIGNING);
+        assert_says(&w, "our last signature is of height 1240");
         w.sample.in_council = TRI_NO;
-        assert_int_equal(head(&w, 1225), VERDICT_HEALTHY);
+        assert_int_equal(head(&w, 1245), VERDICT_HEALTHY);
         w.sample.in_council = TRI_YES;
         w.sample.signing = TRI_YES;
-        assert_int_equal(head(&w, 1226), VERDICT_HEALTHY);
+        assert_int_equal(head(&w, 1246), VERDICT_HEALTHY);
 }
 
 static void a_fork_needs_a_majority_of_two_providers_twice(void **state) {
@@ -493,6 +503,19 @@ static void a_node_without_a_block_has_no_head_of_zero(void **state) {
         assert_says(&w, "tells no height");
 }
 
+static void one_poll_that_lies_about_the_head_is_forgotten(void **state) {
+        cleanup_watch_ Watch w;
+        Verdict v = VERDICT_UNKNOWN;
+
+        watch_init(&w);
+        run_healthy(&w);
+        head(&w, 99999999);
+        for (int i = 0; i < 60; i++)
+                v = head(&w, 1206 + i);
+        assert_int_equal(v, VERDICT_HEALTHY);
+        assert_says(&w, "head 1265");
+}
+
 static void every_verdict_and_every_word_of_systemd_has_a_name(void **state) {
         for (Verdict v = 0; v < _VERDICT_MAX; v++) {
                 assert_non_null(verdict_to_string(v));
@@ -521,7 +544,7 @@ int main(void) {
                 cmocka_unit_test(a_node_that_was_running_before_we_came_is_judged_by_its_newest_block),
                 cmocka_unit_test(syncing_shows_its_rate_and_what_is_left),
                 cmocka_unit_test(a_node_far_behind_the_references_is_syncing_whatever_it_says),
-                cmocka_unit_test(missing_signatures_count_only_after_we_were_seen_signing),
+                cmocka_unit_test(missing_signatures_count_sooner_after_we_were_seen_signing),
                 cmocka_unit_test(a_fork_needs_a_majority_of_two_providers_twice),
                 cmocka_unit_test(references_that_disagree_among_each_other_prove_no_fork),
                 cmocka_unit_test(three_restarts_in_ten_minutes_are_a_loop),
@@ -529,6 +552,7 @@ int main(void) {
                 cmocka_unit_test(a_new_process_begins_a_new_history),
                 cmocka_unit_test(another_chain_is_not_ours),
                 cmocka_unit_test(a_node_without_a_block_has_no_head_of_zero),
+                cmocka_unit_test(one_poll_that_lies_about_the_head_is_forgotten),
                 cmocka_unit_test(every_verdict_and_every_word_of_systemd_has_a_name),
         };
 
