@@ -15,10 +15,10 @@
  * timeout_usec is each script's; 0 or less: none. Environment keys begin with
  * MUSTER_. No directory or no scripts: ok.
  */
-#include <jansson.h>
 #include <stdbool.h>
 #include <sys/types.h>
 #include "hook/script.h"
+#include "util/json.h"
 
 typedef struct HookSetting {
         const char *directory;    /* hooks.d */

@@ -8,6 +8,7 @@ typedef struct StateInfo {
         UpgradeState next[_UPGRADE_EVENT_MAX];
 } StateInfo;
 
+/* clang-format off */
 static const StateInfo states[_UPGRADE_STATE_MAX] = {
         [UPGRADE_FETCHING] = { "fetching", UPGRADE_RESUME_REDO, false, {
                 [UPGRADE_EV_OK]      = UPGRADE_VERIFYING,
@@ -74,6 +75,7 @@ static const StateInfo states[_UPGRADE_STATE_MAX] = {
         [UPGRADE_ABORTED] = { "aborted", UPGRADE_RESUME_END, false, {} },
         [UPGRADE_STUCK] = { "stuck", UPGRADE_RESUME_END, true, {} },
 };
+/* clang-format on */
 
 static bool is_state(UpgradeState state) {
         return state > _UPGRADE_NONE && state < _UPGRADE_STATE_MAX;

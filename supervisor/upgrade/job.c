@@ -42,8 +42,8 @@ int caller_copy(const Caller *from, Caller *ret) {
         return 0;
 }
 
-int upgrade_job_new(const char *node, JobKind kind, const char *version, const char *from, UpgradeState state,
-                    const Caller *by, UpgradeJob **ret) {
+int upgrade_job_new(const char *node, JobKind kind, const char *version, const char *from,
+                    UpgradeState state, const Caller *by, UpgradeJob **ret) {
         cleanup_(upgrade_job_freep) UpgradeJob *job = calloc(1, sizeof *job);
         uint64_t id;
 
@@ -88,20 +88,22 @@ int upgrade_job_to_json(const UpgradeJob *job, const char *progress, json_t **re
         const char *trigger = json_str(job->facts, "trigger");
         json_t *j;
 
-        j = json_pack("{s:s, s:s, s:s, s:s?, s:s, s:o, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "id", job->id, "kind",
-                      job_kind_to_string(job->kind), "version", job->version, "from", job->from, "state",
-                      upgrade_state_to_string(job->state), "reason", json_text(job->reason ?: ""), "since_usec",
-                      (json_int_t) job->since_usec, "created_usec", (json_int_t) job->created_usec, "trigger",
-                      trigger ?: "now", "progress", json_text(progress), "session",
-                      json_text(job->by.session ?: ""), "command", json_text(job->by.command ?: ""), "why",
-                      json_text(job->by.why ?: ""));
+        j = json_pack("{s:s, s:s, s:s, s:s?, s:s, s:o, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "id", job->id,
+                      "kind", job_kind_to_string(job->kind), "version", job->version, "from", job->from,
+                      "state", upgrade_state_to_string(job->state), "reason", json_text(job->reason ?: ""),
+                      "since_usec", (json_int_t) job->since_usec, "created_usec",
+                      (json_int_t) job->created_usec, "trigger", trigger ?: "now", "progress",
+                      json_text(progress), "session", json_text(job->by.session ?: ""), "command",
+                      json_text(job->by.command ?: ""), "why", json_text(job->by.why ?: ""));
         if (!j)
                 return -ENOMEM;
         if (json_object_set_new(j, "uid",
-                                job->by.uid == UID_NOBODY_KNOWN ? json_null()
-                                                                : json_integer((json_int_t) job->by.uid)) < 0 ||
+                                job->by.uid == UID_NOBODY_KNOWN
+                                        ? json_null()
+                                        : json_integer((json_int_t) job->by.uid)) < 0 ||
             json_object_set_new(j, "downtime_usec",
-                                job->downtime_usec < 0 ? json_null() : json_integer(job->downtime_usec)) < 0) {
+                                job->downtime_usec < 0 ? json_null() : json_integer(job->downtime_usec)) <
+                    0) {
                 json_decref(j);
                 return -ENOMEM;
         }

@@ -11,15 +11,15 @@
 
 typedef enum JobKind { JOB_STAGE, JOB_UPGRADE, JOB_ROLLBACK, JOB_REHEARSE, _JOB_KIND_MAX } JobKind;
 
-const char *job_kind_to_string(JobKind kind); /* on disk: append only */
+const char *job_kind_to_string(JobKind kind);   /* on disk: append only */
 JobKind job_kind_from_string(const char *name); /* _JOB_KIND_MAX if it is none */
 
 /* Who asked for something, as far as the system can tell. */
 typedef struct Caller {
-        uid_t uid;      /* UID_NOBODY_KNOWN: musterd itself */
-        char *session;  /* login session, or NULL */
-        char *command;  /* the command line that the caller claims */
-        char *why;      /* --reason */
+        uid_t uid;     /* UID_NOBODY_KNOWN: musterd itself */
+        char *session; /* login session, or NULL */
+        char *command; /* the command line that the caller claims */
+        char *why;     /* --reason */
 } Caller;
 
 #define UID_NOBODY_KNOWN ((uid_t) -1)
@@ -42,8 +42,8 @@ typedef struct UpgradeJob {
 } UpgradeJob;
 
 /* A fresh job with a random id. @from may be NULL. */
-int upgrade_job_new(const char *node, JobKind kind, const char *version, const char *from, UpgradeState state,
-                    const Caller *by, UpgradeJob **ret);
+int upgrade_job_new(const char *node, JobKind kind, const char *version, const char *from,
+                    UpgradeState state, const Caller *by, UpgradeJob **ret);
 UpgradeJob *upgrade_job_free(UpgradeJob *job); /* returns NULL */
 DEFINE_CLEANUP(UpgradeJob *, upgrade_job_free)
 

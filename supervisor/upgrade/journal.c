@@ -12,8 +12,8 @@
 #include <sqlite3.h>
 
 #define JOURNAL_SCHEMA 1
-#define _STRING(x) #x
-#define STRING(x) _STRING(x)
+#define _STRING(x)     #x
+#define STRING(x)      _STRING(x)
 
 struct Journal {
         sqlite3 *db;
@@ -21,18 +21,22 @@ struct Journal {
 
 static const char schema[] =
         "BEGIN IMMEDIATE;"
-        "CREATE TABLE job (id TEXT PRIMARY KEY, node TEXT NOT NULL, kind TEXT NOT NULL, version TEXT NOT NULL,"
-        "  previous TEXT, state TEXT NOT NULL, over INTEGER NOT NULL, reason TEXT, uid INTEGER, session TEXT,"
+        "CREATE TABLE job (id TEXT PRIMARY KEY, node TEXT NOT NULL, kind TEXT NOT NULL, version TEXT NOT "
+        "NULL,"
+        "  previous TEXT, state TEXT NOT NULL, over INTEGER NOT NULL, reason TEXT, uid INTEGER, session "
+        "TEXT,"
         "  command TEXT, why TEXT, created_usec INTEGER NOT NULL, since_usec INTEGER NOT NULL,"
         "  downtime_usec INTEGER NOT NULL, facts TEXT NOT NULL);"
         "CREATE INDEX job_by_node ON job (node, created_usec);"
-        "CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, at_usec INTEGER NOT NULL, node TEXT NOT NULL,"
-        "  job TEXT, kind TEXT NOT NULL, previous TEXT, next TEXT, text TEXT NOT NULL, uid INTEGER, session TEXT,"
+        "CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, at_usec INTEGER NOT NULL, node TEXT NOT "
+        "NULL,"
+        "  job TEXT, kind TEXT NOT NULL, previous TEXT, next TEXT, text TEXT NOT NULL, uid INTEGER, session "
+        "TEXT,"
         "  command TEXT, why TEXT, height INTEGER);"
         "CREATE INDEX event_by_node ON event (node, id);"
         "CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL);"
         "PRAGMA user_version = " STRING(JOURNAL_SCHEMA) ";"
-        "COMMIT;";
+                                                        "COMMIT;";
 
 static int journal_fault(Journal *j, int rc, const char *what, Fault *reterr) {
         const char *hint = "";
@@ -53,7 +57,8 @@ static int journal_fault(Journal *j, int rc, const char *what, Fault *reterr) {
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB:
                 r = -EBADMSG;
-                hint = "; put a good copy in its place, or move it away: then holds, past and unfinished jobs are "
+                hint = "; put a good copy in its place, or move it away: then holds, past and unfinished "
+                       "jobs are "
                        "forgotten";
                 break;
         case SQLITE_CANTOPEN:
@@ -172,10 +177,11 @@ static int insert_event(Journal *j, JournalEvent *event, Fault *reterr) {
 
         if (event->at_usec == 0)
                 event->at_usec = now_realtime_usec();
-        r = journal_prepare(j,
-                            "INSERT INTO event (at_usec, node, job, kind, previous, next, text, uid, session,"
-                            " command, why, height) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-                            &s, reterr);
+        r = journal_prepare(
+                j,
+                "INSERT INTO event (at_usec, node, job, kind, previous, next, text, uid, session,"
+                " command, why, height) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+                &s, reterr);
         if (r < 0)
                 return r;
         sqlite3_bind_int64(s, 1, (sqlite3_int64) event->at_usec);
@@ -213,13 +219,13 @@ static int journal_end(Journal *j, int r, Fault *reterr) {
 }
 
 /* No REPLACE: that would give the job a new rowid. */
-#define JOB_STORE                                                                                            \
-        "INSERT INTO job VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"              \
-        " state = excluded.state, over = excluded.over, reason = excluded.reason,"                            \
+#define JOB_STORE                                                                                           \
+        "INSERT INTO job VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"           \
+        " state = excluded.state, over = excluded.over, reason = excluded.reason,"                          \
         " since_usec = excluded.since_usec, downtime_usec = excluded.downtime_usec, facts = excluded.facts"
 
-static int store_job(Journal *j, const UpgradeJob *job, UpgradeState state, const char *reason, uint64_t since,
-                     Fault *reterr) {
+static int store_job(Journal *j, const UpgradeJob *job, UpgradeState state, const char *reason,
+                     uint64_t since, Fault *reterr) {
         cleanup_statement_ sqlite3_stmt *s = NULL;
         cleanup_free_ char *facts = json_dumps(job->facts, JSON_COMPACT);
         UpgradeJob next = *job; /* borrows everything: only the state differs */
@@ -320,8 +326,10 @@ static int job_from_row(sqlite3_stmt *s, UpgradeJob **ret) {
         job->facts = json_loads(column_text(s, 15) ?: "", 0, NULL);
         if (job->kind == _JOB_KIND_MAX || job->state == _UPGRADE_NONE || !json_is_object(job->facts))
                 return -EBADMSG;
-        if (str_replace(&job->node, column_text(s, 1)) < 0 || str_replace(&job->version, column_text(s, 3)) < 0 ||
-            str_replace(&job->from, column_text(s, 4)) < 0 || str_replace(&job->reason, column_text(s, 7)) < 0 ||
+        if (str_replace(&job->node, column_text(s, 1)) < 0 ||
+            str_replace(&job->version, column_text(s, 3)) < 0 ||
+            str_replace(&job->from, column_text(s, 4)) < 0 ||
+            str_replace(&job->reason, column_text(s, 7)) < 0 ||
             str_replace(&job->by.session, column_text(s, 9)) < 0 ||
             str_replace(&job->by.command, column_text(s, 10)) < 0 ||
             str_replace(&job->by.why, column_text(s, 11)) < 0)
@@ -334,7 +342,8 @@ static int read_job(sqlite3_stmt *s, UpgradeJob **ret, Fault *reterr) {
         int r = job_from_row(s, ret);
 
         if (r == -EBADMSG)
-                return fault_set(reterr, r, "The journal's job '%s' cannot be understood: kind '%s', state '%s'",
+                return fault_set(reterr, r,
+                                 "The journal's job '%s' cannot be understood: kind '%s', state '%s'",
                                  column_text(s, 0), column_text(s, 2), column_text(s, 5));
         return r;
 }
@@ -384,18 +393,19 @@ int journal_event_to_json(const JournalEvent *event, json_t **ret) {
         const Caller *by = event->by;
         json_t *j;
 
-        j = json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", (json_int_t) event->id,
-                      "at_usec", (json_int_t) event->at_usec, "node", json_text(event->node ?: ""), "job",
-                      json_text(event->job), "kind", json_text(event->kind), "from", json_text(event->from), "to",
-                      json_text(event->to), "text", json_text(event->text ?: ""), "session",
-                      json_text(by ? by->session : NULL), "command", json_text(by ? by->command : NULL), "why",
-                      json_text(by ? by->why : NULL));
+        j = json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
+                      (json_int_t) event->id, "at_usec", (json_int_t) event->at_usec, "node",
+                      json_text(event->node ?: ""), "job", json_text(event->job), "kind",
+                      json_text(event->kind), "from", json_text(event->from), "to", json_text(event->to),
+                      "text", json_text(event->text ?: ""), "session", json_text(by ? by->session : NULL),
+                      "command", json_text(by ? by->command : NULL), "why", json_text(by ? by->why : NULL));
         if (!j)
                 return -ENOMEM;
         if (json_object_set_new(j, "uid",
                                 by && by->uid != UID_NOBODY_KNOWN ? json_integer((json_int_t) by->uid)
                                                                   : json_null()) < 0 ||
-            json_object_set_new(j, "height", event->height >= 0 ? json_integer(event->height) : json_null()) < 0) {
+            json_object_set_new(j, "height",
+                                event->height >= 0 ? json_integer(event->height) : json_null()) < 0) {
                 json_decref(j);
                 return -ENOMEM;
         }
@@ -507,7 +517,8 @@ int journal_get(Journal *j, const char *key, json_t **ret, Fault *reterr) {
         if (rc != SQLITE_ROW)
                 return journal_fault(j, rc, "read", reterr);
         *ret = json_loads(column_text(s, 0) ?: "", 0, NULL);
-        return *ret ? 0 : fault_set(reterr, -EBADMSG, "The journal's setting '%s' cannot be understood", key);
+        return *ret ? 0
+                    : fault_set(reterr, -EBADMSG, "The journal's setting '%s' cannot be understood", key);
 }
 
 int journal_expire(Journal *j, uint64_t before_usec, Fault *reterr) {

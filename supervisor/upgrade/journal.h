@@ -38,8 +38,8 @@ int journal_add_job(Journal *journal, const UpgradeJob *job, JournalEvent *event
  * Makes job->state = @to durable, with the job's facts as they are now. On
  * success updates job->state, reason and since_usec; on failure nothing changed.
  */
-int journal_transition(Journal *journal, UpgradeJob *job, UpgradeState to, const char *reason, int64_t height,
-                       JournalEvent *ret_event, Fault *reterr);
+int journal_transition(Journal *journal, UpgradeJob *job, UpgradeState to, const char *reason,
+                       int64_t height, JournalEvent *ret_event, Fault *reterr);
 
 /* Stores job->facts and downtime without a transition. */
 int journal_save_facts(Journal *journal, const UpgradeJob *job, Fault *reterr);
@@ -51,8 +51,12 @@ int journal_unfinished_jobs(Journal *journal, JournalJobHandler handler, void *u
 /* The newest job of a node that touched it or tried to (not a staging); *ret NULL if there is none. */
 int journal_last_job(Journal *journal, const char *node, UpgradeJob **ret, Fault *reterr);
 
-/* JSON array of EVENT objects with id > @after, oldest first; with @after 0 the newest @max. @node NULL: all. */
-int journal_events(Journal *journal, const char *node, int64_t after, unsigned max, json_t **ret, Fault *reterr);
+/*
+ * JSON array of EVENT objects with id > @after, oldest first; with @after 0 the
+ * newest @max. @node NULL: all.
+ */
+int journal_events(Journal *journal, const char *node, int64_t after, unsigned max, json_t **ret,
+                   Fault *reterr);
 int journal_event_to_json(const JournalEvent *event, json_t **ret);
 
 /* Settings: "hold.NODE", "freeze": a JSON object as text; NULL value removes. *ret NULL if there is none. */

@@ -28,8 +28,8 @@ int release_link_read(int node_dirfd, const char *link, char **ret, Fault *reter
         if (r < 0)
                 return fault_errno(reterr, r, "Failed to read the link '%s'", link);
         if (!str_starts(target, RELEASES) || !version_is_valid(target + strlen(RELEASES)))
-                return fault_set(reterr, -EBADMSG, "The link '%s' names '%s', expected 'releases/VERSION'", link,
-                                 target);
+                return fault_set(reterr, -EBADMSG, "The link '%s' names '%s', expected 'releases/VERSION'",
+                                 link, target);
         version = strdup(target + strlen(RELEASES));
         if (!version)
                 return -ENOMEM;
@@ -50,11 +50,13 @@ int release_link_write(int node_dirfd, const char *link, const char *version, Fa
                 r = -ENOMEM;
         else
                 r = durable_symlink(node_dirfd, target, link);
-        return r < 0 ? fault_errno(reterr, r, "Failed to point '%s' to '%s'", link, version ?: "nothing") : 0;
+        return r < 0 ? fault_errno(reterr, r, "Failed to point '%s' to '%s'", link, version ?: "nothing")
+                     : 0;
 }
 
 static bool is_digest(const char *text) {
-        return strspn(text, "0123456789abcdef") == 64 && (text[64] == 0 || (text[64] == '\n' && text[65] == 0));
+        return strspn(text, "0123456789abcdef") == 64 &&
+               (text[64] == 0 || (text[64] == '\n' && text[65] == 0));
 }
 
 int release_accepted_digest(int node_dirfd, const char *version, char ret[static 65], Fault *reterr) {
@@ -69,8 +71,8 @@ int release_accepted_digest(int node_dirfd, const char *version, char ret[static
         if (r < 0)
                 return fault_errno(reterr, r, "Failed to read '%s'", path);
         if (!is_digest(text))
-                return fault_set(reterr, -EBADMSG, "'%s' does not hold a SHA-256: stage version '%s' again", path,
-                                 version);
+                return fault_set(reterr, -EBADMSG, "'%s' does not hold a SHA-256: stage version '%s' again",
+                                 path, version);
         memcpy(ret, text, 64);
         ret[64] = 0;
         return 0;

@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include "util/fault.h"
 
-/* The version that "current" or "previous" names. *ret NULL if there is no such link; -EBADMSG if it is odd. */
+/* The version that "current" or "previous" names. *ret NULL if there is no such link; -EBADMSG if it is odd.
+ */
 int release_link_read(int node_dirfd, const char *link, char **ret, Fault *reterr);
 
 /* Durable, by rename. @version NULL removes the link. Only syncs if it already is so. */

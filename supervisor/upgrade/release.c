@@ -393,11 +393,19 @@ static int publish(int releases_dirfd, int partial, const StageOrder *o, Source 
         return 0;
 }
 
+/* Is there something that the next attempt can continue? */
+static bool is_worth_keeping(int partial) {
+        struct stat st;
+
+        return fstatat(partial, ARCHIVE, &st, AT_SYMLINK_NOFOLLOW) >= 0 && st.st_size > 0;
+}
+
 static int stage_new(int releases_dirfd, const StageOrder *o, const FetchLimits *limits, ReleaseResult *ret,
                      Fault *reterr) {
         cleanup_source_ Source source = { 0 };
         cleanup_fd_ int partial = -1, archive = -1;
         char name[NAME_ROOM];
+        bool useless = false;
         int r;
 
         prefixed(name, PARTIAL_PREFIX, o->version);
@@ -407,11 +415,16 @@ static int stage_new(int releases_dirfd, const StageOrder *o, const FetchLimits 
         if (partial < 0)
                 return fault_errno(reterr, partial, "Failed to open 'releases/%s'", name);
         r = obtain(partial, o, limits, &source, ret, &archive, reterr);
-        if (r >= 0)
+        if (r >= 0) {
                 r = build(partial, archive, o, source.name, ret, reterr);
+                useless = r == -EBADMSG; /* the archive that was wanted is no release: it gets no better */
+        }
         if (r >= 0)
                 return publish(releases_dirfd, partial, o, &source, ret, reterr);
-        (void) tree_remove(partial, TREE, NULL); /* of no use any more; the archive may be continued */
+        if (useless || !is_worth_keeping(partial))
+                (void) tree_remove(releases_dirfd, name, NULL);
+        else
+                (void) tree_remove(partial, TREE, NULL);
         return r;
 }
 

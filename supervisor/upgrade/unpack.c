@@ -10,6 +10,7 @@
 #include "upgrade/binary.h"
 #include "upgrade/manifest.h"
 #include "upgrade/plain.h"
+#include "util/disk.h"
 #include "util/durable.h"
 #include "util/text.h"
 
@@ -18,7 +19,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #define STEP             (256 * 1024)
 #define CANDIDATES_SHOWN 10
@@ -146,27 +146,31 @@ static int open_directory(Unpacker *u, const char *path, bool whole, const char 
 
 static int no_space(const Unpacker *u, const char *path, uint64_t need, Fault *reterr) {
         char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX];
-        struct statvfs fs;
+        uint64_t room;
+        int r;
 
-        if (fstatvfs(u->tree, &fs) < 0)
-                return -errno;
+        r = disk_room(u->tree, &room);
+        if (r < 0)
+                return r;
         return fault_set(reterr, -ENOSPC,
-                         "No space to unpack '%s': %s needed beside the %s unpacked so far, %s are free",
-                         path, format_size(a, need), format_size(b, u->bytes),
-                         format_size(c, (uint64_t) fs.f_bavail * fs.f_frsize));
+                         "No space to unpack '%s': %s needed beside the %s unpacked so far, %s may be taken "
+                         "from the node's disk",
+                         path, format_size(a, need), format_size(b, u->bytes), format_size(c, room));
 }
 
 /* Before a file of @size bytes: does it fit the caps and the disk? */
 static int check_room(const Unpacker *u, const char *path, uint64_t size, Fault *reterr) {
         char most[SIZE_TEXT_MAX];
-        struct statvfs fs;
+        uint64_t room;
+        int r;
 
         if (size > u->max_bytes - u->bytes)
                 return fault_set(reterr, -EBADMSG, "The archive unpacks to more than %s (at entry '%s')",
                                  format_size(most, u->max_bytes), path);
-        if (fstatvfs(u->tree, &fs) < 0)
-                return -errno;
-        return size > (uint64_t) fs.f_bavail * fs.f_frsize ? no_space(u, path, size, reterr) : 0;
+        r = disk_room(u->tree, &room);
+        if (r < 0)
+                return r;
+        return size > room ? no_space(u, path, size, reterr) : 0;
 }
 
 static int create_file(Unpacker *u, const char *path, bool executable, Fault *reterr) {
@@ -189,13 +193,13 @@ static int create_file(Unpacker *u, const char *path, bool executable, Fault *re
         return TAKE_FD(fd);
 }
 
+/* A zip may tell no size, or a false one: each piece is checked again. */
 static int write_some(Unpacker *u, int fd, const char *path, size_t size, Fault *reterr) {
-        char most[SIZE_TEXT_MAX];
         int r;
 
-        if (size > u->max_bytes - u->bytes)
-                return fault_set(reterr, -EBADMSG, "The archive unpacks to more than %s (at entry '%s')",
-                                 format_size(most, u->max_bytes), path);
+        r = check_room(u, path, size, reterr);
+        if (r < 0)
+                return r;
         r = write_all(fd, u->buffer, size);
         if (r == -ENOSPC)
                 return no_space(u, path, size, reterr);

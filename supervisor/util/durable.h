@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Writes @name by temporary, fsync, rename, fsync of the directory. Leaves no temporary behind on failure. */
+/* Writes @name by temporary, fsync, rename, fsync of the directory. A failure leaves no temporary. */
 int durable_write(int dirfd, const char *name, const void *data, size_t size, mode_t mode);
 
 /* Removes @name and fsyncs the directory. A name that is not there is success. */
@@ -17,7 +17,10 @@ int durable_unlink(int dirfd, const char *name);
 /* Makes @name a symlink to @target by rename over what was there; never absent in between. */
 int durable_symlink(int dirfd, const char *target, const char *name);
 
-/* Reads a whole small file; -EFBIG beyond @max bytes. NUL-terminated; *ret_size (may be NULL) leaves the NUL out. */
+/*
+ * Reads a whole small file; -EFBIG beyond @max bytes. NUL-terminated; *ret_size
+ * (may be NULL) leaves the NUL out.
+ */
 int read_small_file(int dirfd, const char *name, size_t max, char **ret, size_t *ret_size);
 
 /* readlink() into a fresh string. */

@@ -19,7 +19,8 @@ int json_read_file(int dirfd, const char *name, json_t **ret, Fault *reterr) {
                 return fault_errno(reterr, r, "Failed to read '%s'", name);
         j = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
         if (!j)
-                return fault_set(reterr, -EBADMSG, "%s:%d:%d: %s", name, error.line, error.column, error.text);
+                return fault_set(reterr, -EBADMSG, "%s:%d:%d: %s", name, error.line, error.column,
+                                 error.text);
         *ret = j;
         return 0;
 }
@@ -83,7 +84,7 @@ int json_strv(const json_t *object, const char *key, char ***ret) {
                 return -ENOMEM;
         if (array && !json_is_array(array))
                 return -EBADMSG;
-        json_array_foreach(array, i, item) {
+        json_array_foreach (array, i, item) {
                 if (!json_is_string(item))
                         return -EBADMSG;
                 if (strv_append(&v, json_string_value(item)) < 0)
@@ -98,7 +99,7 @@ int json_put_strv(json_t *object, const char *key, char *const *v) {
 
         if (!array)
                 return -ENOMEM;
-        STRV_FOREACH(s, v)
+        STRV_FOREACH (s, v)
                 if (json_array_append_new(array, json_text(*s)) < 0)
                         return -ENOMEM;
         return json_object_set(object, key, array) < 0 ? -ENOMEM : 0;

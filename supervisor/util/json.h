@@ -26,7 +26,8 @@ int json_u64(const json_t *object, const char *key, uint64_t *ret);
 
 bool json_bool(const json_t *object, const char *key);
 
-/* A string, bytes that are no UTF-8 replaced by '?'; JSON's null for NULL. NULL without memory. New reference. */
+/* New reference: a string, in which what is no UTF-8 became '?'; JSON's null for NULL. NULL without memory.
+ */
 json_t *json_text(const char *text);
 
 /* Sets json_text(), or nothing when @value is NULL. 0 or -ENOMEM. */
@@ -34,6 +35,6 @@ int json_put_str(json_t *object, const char *key, const char *value);
 int json_put_u64(json_t *object, const char *key, uint64_t value);
 int json_put_bool(json_t *object, const char *key, bool value);
 
-/* Strings of an array member as an owned strv; an absent member is an empty one. -EBADMSG if not all are strings. */
+/* Strings of an array member as an owned strv, empty if absent. -EBADMSG if not all are strings. */
 int json_strv(const json_t *object, const char *key, char ***ret);
 int json_put_strv(json_t *object, const char *key, char *const *v);

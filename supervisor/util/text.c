@@ -72,7 +72,7 @@ static const DurationUnit duration_units[] = {
         { "min", 60 * USEC_PER_SEC },
         { "h", 3600 * USEC_PER_SEC },
         { "d", 86400 * USEC_PER_SEC },
-        { "", USEC_PER_SEC },
+        { "", USEC_PER_SEC }, /* a lone number */
 };
 
 static int duration_unit(const char *name, size_t length, uint64_t *ret) {
@@ -86,7 +86,7 @@ static int duration_unit(const char *name, size_t length, uint64_t *ret) {
 }
 
 /* One "NUMBER[.FRACTION]UNIT"; advances *s. */
-static int parse_duration_term(const char **s, uint64_t *ret) {
+static int parse_duration_term(const char **s, bool alone, uint64_t *ret) {
         uint64_t whole = 0, part = 0, scale = 1, unit;
         size_t length;
         int r;
@@ -105,7 +105,7 @@ static int parse_duration_term(const char **s, uint64_t *ret) {
                         }
         *s += strspn(*s, " ");
         length = strspn(*s, "abcdefghijklmnopqrstuvwxyz");
-        r = duration_unit(*s, length, &unit);
+        r = length == 0 && !alone ? -EINVAL : duration_unit(*s, length, &unit);
         if (r < 0)
                 return r;
         *s += length;
@@ -114,6 +114,10 @@ static int parse_duration_term(const char **s, uint64_t *ret) {
             __builtin_add_overflow(whole, part * unit / scale, ret))
                 return -ERANGE;
         return 0;
+}
+
+static bool is_plain_number(const char *s) {
+        return s[strspn(s, "0123456789.")] == 0;
 }
 
 int parse_duration(const char *s, uint64_t *ret_usec) {
@@ -125,9 +129,16 @@ int parse_duration(const char *s, uint64_t *ret_usec) {
                 *ret_usec = UINT64_MAX;
                 return 0;
         }
+        /* Seconds need no unit where they stand alone; "1h30" may mean anything. */
+        if (is_plain_number(s)) {
+                int r = parse_duration_term(&s, true, &sum);
+
+                if (r < 0 || *s)
+                        return r < 0 ? r : -EINVAL;
+        }
         while (*s) {
                 uint64_t term;
-                int r = parse_duration_term(&s, &term);
+                int r = parse_duration_term(&s, false, &term);
 
                 if (r < 0)
                         return r;
@@ -207,7 +218,7 @@ size_t strv_length(char *const *v) {
 }
 
 bool strv_contains(char *const *v, const char *s) {
-        STRV_FOREACH(i, v)
+        STRV_FOREACH (i, v)
                 if (str_eq(*i, s))
                         return true;
         return false;
@@ -235,7 +246,7 @@ int strv_copy(char *const *v, char ***ret) {
 
         if (!copy)
                 return -ENOMEM;
-        STRV_FOREACH(s, v)
+        STRV_FOREACH (s, v)
                 if (strv_append(&copy, *s) < 0)
                         return -ENOMEM;
         *ret = TAKE_PTR(copy);
@@ -243,7 +254,7 @@ int strv_copy(char *const *v, char ***ret) {
 }
 
 char **strv_free(char **v) {
-        STRV_FOREACH(s, v)
+        STRV_FOREACH (s, v)
                 free(*s);
         free(v);
         return NULL;

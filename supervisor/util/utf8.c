@@ -3,8 +3,8 @@
 #include <string.h>
 
 typedef struct Lead {
-        unsigned char first, last;   /* of the first byte */
-        unsigned char low, high;     /* of the second: neither overlong, nor a surrogate, nor beyond U+10FFFF */
+        unsigned char first, last; /* of the first byte */
+        unsigned char low, high; /* of the second: neither overlong, nor a surrogate, nor beyond U+10FFFF */
         size_t length;
 } Lead;
 

@@ -51,7 +51,9 @@ int worker_order_write(WorkerKind kind, const char *node, const json_t *order, F
         if (asprintf(&name, "%s-%s", kind_names[kind], node) < 0)
                 return -ENOMEM;
         r = json_write_file(dir, name, order, 0644);
-        return r < 0 ? fault_errno(reterr, r, "Failed to write the order '%s/orders/%s'", MUSTER_RUNDIR, name) : 0;
+        return r < 0 ? fault_errno(reterr, r, "Failed to write the order '%s/orders/%s'", MUSTER_RUNDIR,
+                                   name)
+                     : 0;
 }
 
 int worker_order_read(WorkerKind kind, const char *node, json_t **ret, Fault *reterr) {

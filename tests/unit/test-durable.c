@@ -3,6 +3,8 @@
 #include "tests/unit/scratch.h"
 #include "tests/unit/traced.h"
 
+#include <sys/prctl.h>
+
 #define OLD "old content\n"
 #define NEW "new content, which is a little longer\n"
 
@@ -158,6 +160,14 @@ static void a_link_in_the_way_is_replaced_not_followed(void **state) {
         assert_content(s->fd, "f", NEW);
 }
 
+/* Ends with the test at the latest. */
+_Noreturn static void write_on_and_on(int dirfd) {
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (bool new = true;; new = !new)
+                if (durable_write(dirfd, "f", new ? NEW : OLD, strlen(new ? NEW : OLD), 0644) < 0)
+                        _exit(1);
+}
+
 static void a_reader_sees_one_of_the_two_while_the_writer_is_killed_at_random(void **state) {
         Scratch *s = *state;
 
@@ -166,9 +176,8 @@ static void a_reader_sees_one_of_the_two_while_the_writer_is_killed_at_random(vo
                 pid_t pid = fork();
 
                 assert_true(pid >= 0);
-                for (bool new = true; pid == 0; new = !new)
-                        if (durable_write(s->fd, "f", new ? NEW : OLD, strlen(new ? NEW : OLD), 0644) < 0)
-                                _exit(1);
+                if (pid == 0)
+                        write_on_and_on(s->fd);
                 for (int i = 0; i < 50 + 37 * round; i++) {
                         cleanup_free_ char *text = NULL;
 
@@ -199,7 +208,8 @@ static void a_file_is_read_whole_up_to_the_limit_and_not_beyond(void **state) {
                 assert_memory_equal(text, data, size);
                 assert_int_equal(text[size], 0);
                 if (sizes[i] > 0)
-                        assert_int_equal(read_small_file(s->fd, "f", sizes[i] - 1, &(char *){ NULL }, NULL), -EFBIG);
+                        assert_int_equal(read_small_file(s->fd, "f", sizes[i] - 1, &(char *){ NULL }, NULL),
+                                         -EFBIG);
         }
 }
 

@@ -4,13 +4,20 @@
 #include "util/text.h"
 
 #define FIRST ((UpgradeState) (_UPGRADE_NONE + 1))
-#define FOREACH_STATE(s) for (UpgradeState s = FIRST; s < _UPGRADE_STATE_MAX; s++)
-#define FOREACH_EVENT(e) for (UpgradeEvent e = UPGRADE_EV_OK; e < _UPGRADE_EVENT_MAX; e++)
+#define EACH_STATE(s)                                                                                       \
+        UpgradeState s = FIRST;                                                                             \
+        s < _UPGRADE_STATE_MAX;                                                                             \
+        s++
+#define EACH_EVENT(e)                                                                                       \
+        UpgradeEvent e = UPGRADE_EV_OK;                                                                     \
+        e < _UPGRADE_EVENT_MAX;                                                                             \
+        e++
 
 /* As they are on disk, in scripts and in the catalog: append only. */
 static const char *const names[] = {
-        "fetching", "verifying", "staged",    "armed",        "draining",    "stopping", "guarding", "switching",
-        "starting", "probation", "committed", "rolling-back", "rolled-back", "aborted",  "stuck",
+        "fetching",  "verifying",    "staged",      "armed",    "draining",
+        "stopping",  "guarding",     "switching",   "starting", "probation",
+        "committed", "rolling-back", "rolled-back", "aborted",  "stuck",
 };
 
 /* _UPGRADE_NONE where the event is not for this state. */
@@ -30,7 +37,7 @@ static UpgradeState after(UpgradeState state, UpgradeEvent event) {
 /* A state added without a name or a crash policy must not pass review. */
 static void every_state_has_a_name_and_a_resume_policy(void **state) {
         assert_int_equal(ELEMENTSOF(names), _UPGRADE_STATE_MAX - FIRST);
-        FOREACH_STATE(s) {
+        for (EACH_STATE(s)) {
                 assert_string_equal(upgrade_state_to_string(s), names[s - FIRST]);
                 assert_int_equal(upgrade_state_from_string(names[s - FIRST]), s);
                 assert_int_not_equal(upgrade_fsm_resume(s), _UPGRADE_RESUME_UNSET);
@@ -46,10 +53,10 @@ static void what_is_no_state_has_no_name_policy_or_way_out(void **state) {
                 assert_int_equal(upgrade_fsm_resume(strange[i]), _UPGRADE_RESUME_UNSET);
                 assert_false(upgrade_state_is_end(strange[i]));
                 assert_false(upgrade_state_touches_node(strange[i]));
-                FOREACH_EVENT(e)
+                for (EACH_EVENT(e))
                         assert_int_equal(upgrade_fsm_next(strange[i], e, &next), UPGRADE_E_ILLEGAL);
         }
-        FOREACH_STATE(s)
+        for (EACH_STATE(s))
                 assert_int_equal(upgrade_fsm_next(s, _UPGRADE_EVENT_MAX, &next), UPGRADE_E_ILLEGAL);
         assert_int_equal(next, UPGRADE_GUARDING);
         assert_int_equal(upgrade_state_from_string(""), _UPGRADE_NONE);
@@ -69,13 +76,13 @@ static void the_good_way_goes_through_every_state_in_the_order_of_the_design(voi
 }
 
 static void the_four_ends_are_ends_and_nothing_else_is(void **state) {
-        FOREACH_STATE(s) {
+        for (EACH_STATE(s)) {
                 bool end = s == UPGRADE_COMMITTED || s == UPGRADE_ROLLED_BACK || s == UPGRADE_ABORTED ||
                            s == UPGRADE_STUCK;
 
                 assert_int_equal(upgrade_state_is_end(s), end);
                 assert_int_equal(upgrade_fsm_resume(s), end ? UPGRADE_RESUME_END : UPGRADE_RESUME_REDO);
-                FOREACH_EVENT(e)
+                for (EACH_EVENT(e))
                         if (end)
                                 assert_int_equal(after(s, e), _UPGRADE_NONE);
                 if (!end) {
@@ -91,7 +98,7 @@ static unsigned walk(UpgradeState s, unsigned depth, unsigned ended[static _UPGR
 
         if (depth >= _UPGRADE_STATE_MAX)
                 fail_msg("a cycle goes through '%s'", upgrade_state_to_string(s));
-        FOREACH_EVENT(e) {
+        for (EACH_EVENT(e)) {
                 UpgradeState next = after(s, e);
 
                 if (next != _UPGRADE_NONE)
@@ -113,19 +120,20 @@ static void every_path_ends_in_one_of_the_four_ends(void **state) {
         assert_true(ended[UPGRADE_ABORTED] > 0);
         assert_true(ended[UPGRADE_ROLLED_BACK] > 0);
         assert_true(ended[UPGRADE_STUCK] > 0);
-        FOREACH_STATE(s)
+        for (EACH_STATE(s))
                 if (s > UPGRADE_FETCHING)
                         (void) walk(s, 0, ended); /* a rehearsal, a way back and a restart begin elsewhere */
 }
 
 static void the_node_is_touched_from_stopping_on(void **state) {
-        FOREACH_STATE(s)
-                assert_int_equal(upgrade_state_touches_node(s), s >= UPGRADE_STOPPING && s != UPGRADE_ABORTED);
+        for (EACH_STATE(s))
+                assert_int_equal(upgrade_state_touches_node(s),
+                                 s >= UPGRADE_STOPPING && s != UPGRADE_ABORTED);
 }
 
 /* `aborted` promises an untouched node: it must not be reachable once that is untrue. */
 static void a_failure_is_free_until_the_node_is_touched_and_never_after(void **state) {
-        FOREACH_STATE(s) {
+        for (EACH_STATE(s)) {
                 if (upgrade_state_is_end(s))
                         continue;
                 if (!upgrade_state_touches_node(s)) {
@@ -134,7 +142,7 @@ static void a_failure_is_free_until_the_node_is_touched_and_never_after(void **s
                         assert_int_equal(after(s, UPGRADE_EV_GIVE_UP), _UPGRADE_NONE);
                         continue;
                 }
-                FOREACH_EVENT(e) {
+                for (EACH_EVENT(e)) {
                         UpgradeState next = after(s, e);
 
                         assert_int_not_equal(next, UPGRADE_ABORTED);
@@ -146,8 +154,8 @@ static void a_failure_is_free_until_the_node_is_touched_and_never_after(void **s
 }
 
 static void only_a_passed_probation_commits(void **state) {
-        FOREACH_STATE(s)
-                FOREACH_EVENT(e)
+        for (EACH_STATE(s))
+                for (EACH_EVENT(e))
                         assert_int_equal(after(s, e) == UPGRADE_COMMITTED,
                                          s == UPGRADE_PROBATION && e == UPGRADE_EV_OK);
 }
@@ -163,7 +171,7 @@ static void a_failure_of_the_touched_node_goes_back_and_a_failed_way_back_needs_
 }
 
 static void nothing_is_cancelled_on_the_way_back_or_at_an_end(void **state) {
-        FOREACH_STATE(s)
+        for (EACH_STATE(s))
                 assert_int_equal(after(s, UPGRADE_EV_CANCEL) == _UPGRADE_NONE,
                                  s == UPGRADE_ROLLING_BACK || upgrade_state_is_end(s));
 }
@@ -178,7 +186,8 @@ int main(void) {
                 cmocka_unit_test(the_node_is_touched_from_stopping_on),
                 cmocka_unit_test(a_failure_is_free_until_the_node_is_touched_and_never_after),
                 cmocka_unit_test(only_a_passed_probation_commits),
-                cmocka_unit_test(a_failure_of_the_touched_node_goes_back_and_a_failed_way_back_needs_a_person),
+                cmocka_unit_test(
+                        a_failure_of_the_touched_node_goes_back_and_a_failed_way_back_needs_a_person),
                 cmocka_unit_test(nothing_is_cancelled_on_the_way_back_or_at_an_end),
         };
 

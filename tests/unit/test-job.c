@@ -3,7 +3,9 @@
 #include "upgrade/job.h"
 #include "util/text.h"
 
-static Caller root = { .uid = 0, .session = (char *) "c2", .command = (char *) "musterctl upgrade a 2 --now",
+static Caller root = { .uid = 0,
+                       .session = (char *) "c2",
+                       .command = (char *) "musterctl upgrade a 2 --now",
                        .why = (char *) "security fix" };
 static Caller nobody = { .uid = UID_NOBODY_KNOWN };
 
@@ -44,7 +46,8 @@ static void ids_are_16_hex_digits_and_no_two_are_equal(void **state) {
 
 /* The caller's D-Bus message is gone long before the job is. */
 static void a_job_owns_what_it_was_made_of(void **state) {
-        char node[] = "kcn-1", version[] = "1.7.1", from[] = "1.7.0", session[] = "c2", command[] = "x", why[] = "y";
+        char node[] = "kcn-1", version[] = "1.7.1", from[] = "1.7.0", session[] = "c2", command[] = "x",
+             why[] = "y";
         Caller by = { .uid = 1000, .session = session, .command = command, .why = why };
         cleanup_(upgrade_job_freep) UpgradeJob *j = NULL;
 
@@ -73,7 +76,8 @@ static void a_staging_rests_at_staged_and_a_rehearsal_when_it_was_rehearsed(void
                                 bool over = upgrade_state_is_end(s);
 
                                 assert_int_equal(json_put_bool(j->facts, "rehearsed", rehearsed), 0);
-                                if (s == UPGRADE_STAGED && (k == JOB_STAGE || (k == JOB_REHEARSE && rehearsed)))
+                                if (s == UPGRADE_STAGED &&
+                                    (k == JOB_STAGE || (k == JOB_REHEARSE && rehearsed)))
                                         over = true;
                                 assert_int_equal(upgrade_job_is_over(j), over);
                         }
@@ -91,9 +95,10 @@ static void assert_member(const json_t *j, const char *key, const char *text) {
 }
 
 static void describe_shows_every_member_of_the_contract(void **state) {
-        static const char *const keys[] = { "id",      "kind",         "version",  "from",    "state", "reason",
-                                            "since_usec", "created_usec", "trigger",  "progress", "uid",
-                                            "session", "command",      "why",      "downtime_usec" };
+        static const char *const keys[] = { "id",      "kind",     "version",      "from",
+                                            "state",   "reason",   "since_usec",   "created_usec",
+                                            "trigger", "progress", "uid",          "session",
+                                            "command", "why",      "downtime_usec" };
         cleanup_(upgrade_job_freep) UpgradeJob *j = job(JOB_UPGRADE, "1.7.0", UPGRADE_PROBATION, &root);
         cleanup_json_ json_t *json = NULL;
 

@@ -83,9 +83,10 @@ static void what_was_written_is_one_line_and_reads_back(void **state) {
 }
 
 static void members_of_another_type_are_not_taken_for_what_they_are_not(void **state) {
-        cleanup_json_ json_t *j = json_loads("{\"s\":\"x\",\"n\":7,\"neg\":-1,\"t\":true,\"f\":false,\"z\":null,"
-                                             "\"r\":1.5,\"one\":\"1\"}",
-                                             0, NULL);
+        cleanup_json_ json_t *j =
+                json_loads("{\"s\":\"x\",\"n\":7,\"neg\":-1,\"t\":true,\"f\":false,\"z\":null,"
+                           "\"r\":1.5,\"one\":\"1\"}",
+                           0, NULL);
         uint64_t n = 4711;
 
         assert_non_null(j);
@@ -129,17 +130,18 @@ static void lists_of_strings_round_trip_and_others_are_refused(void **state) {
         assert_null(untouched);
 }
 
-/* A node's data may hold a file of any name; a worker that cannot tell of it would be a worker without result. */
+/* A node's data may hold a file of any name; a worker that cannot tell of it would be a worker without
+ * result. */
 static void any_bytes_can_be_told(void **state) {
         static const char *const told[][2] = {
                 { "plain", "plain" },
                 { "\xc3\xa4\xe2\x82\xac\xf0\x9f\xa6\x80", "\xc3\xa4\xe2\x82\xac\xf0\x9f\xa6\x80" },
                 { "a\xff/b", "a?/b" },
-                { "\xc0\xaf", "?\?" },                 /* overlong */
-                { "\xe0\x80\xaf", "?\?\?" },           /* overlong */
-                { "\xed\xa0\x80", "?\?\?" },           /* surrogate */
-                { "\xf4\x90\x80\x80", "?\?\?\?" },     /* beyond U+10FFFF */
-                { "\xf0\x9f\xa6", "?\?\?" },           /* cut short */
+                { "\xc0\xaf", "?\?" },             /* overlong */
+                { "\xe0\x80\xaf", "?\?\?" },       /* overlong */
+                { "\xed\xa0\x80", "?\?\?" },       /* surrogate */
+                { "\xf4\x90\x80\x80", "?\?\?\?" }, /* beyond U+10FFFF */
+                { "\xf0\x9f\xa6", "?\?\?" },       /* cut short */
                 { "\xe2\x82X", "?\?X" },
                 { "", "" },
         };
@@ -178,12 +180,15 @@ static void utf8_is_judged_as_jansson_does(void **state) {
 
 int main(void) {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(a_broken_file_is_refused_with_line_and_column, scratch_new, scratch_free),
-                cmocka_unit_test_setup_teardown(a_file_cut_short_anywhere_is_refused, scratch_new, scratch_free),
-                cmocka_unit_test_setup_teardown(a_file_beyond_1_mib_is_refused_and_one_of_1_mib_is_read, scratch_new,
+                cmocka_unit_test_setup_teardown(a_broken_file_is_refused_with_line_and_column, scratch_new,
                                                 scratch_free),
+                cmocka_unit_test_setup_teardown(a_file_cut_short_anywhere_is_refused, scratch_new,
+                                                scratch_free),
+                cmocka_unit_test_setup_teardown(a_file_beyond_1_mib_is_refused_and_one_of_1_mib_is_read,
+                                                scratch_new, scratch_free),
                 cmocka_unit_test_setup_teardown(a_missing_file_is_named, scratch_new, scratch_free),
-                cmocka_unit_test_setup_teardown(what_was_written_is_one_line_and_reads_back, scratch_new, scratch_free),
+                cmocka_unit_test_setup_teardown(what_was_written_is_one_line_and_reads_back, scratch_new,
+                                                scratch_free),
                 cmocka_unit_test(members_of_another_type_are_not_taken_for_what_they_are_not),
                 cmocka_unit_test(lists_of_strings_round_trip_and_others_are_refused),
                 cmocka_unit_test(any_bytes_can_be_told),

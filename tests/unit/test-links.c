@@ -5,6 +5,8 @@
 #include "upgrade/links.h"
 #include "upgrade/manifest.h"
 
+#include <sys/prctl.h>
+
 #define DIGEST "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" /* of "abc" */
 
 static int node_new(void **state) {
@@ -42,9 +44,19 @@ static void a_link_names_a_version_relative_to_its_node(void **state) {
 
 static void an_odd_target_is_refused_and_named(void **state) {
         static const char *const odd[] = {
-                "/var/lib/muster/nodes/a/releases/1", "../b/releases/1",    "releases/..", "releases/../../x",
-                "releases/1/bin",                     "releases/",          "releases",    "releases/.partial-1",
-                "releases/1 2",                       "releases/1\nreleases", "1.7.0",     "./releases/1",
+                "/var/lib/muster/nodes/a/releases/1",
+                "../b/releases/1",
+                "releases/..",
+                "releases/../../x",
+                "releases/1/bin",
+                "releases/",
+                "releases",
+                "releases/.partial-1",
+                "releases/1 2",
+                "releases/1\nreleases",
+                "1.7.0",
+                "./releases/1",
+                "versions/1.7.0",
                 "releases/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", /* 65 */
         };
         Scratch *s = *state;
@@ -60,9 +72,10 @@ static void an_odd_target_is_refused_and_named(void **state) {
                 assert_says(&fault, "expected 'releases/VERSION'");
                 assert_int_equal(unlinkat(s->fd, "current", 0), 0);
         }
-        assert_int_equal(symlinkat("releases/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-                                   s->fd, "current"),
-                         0); /* 64 is a version */
+        assert_int_equal(
+                symlinkat("releases/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", s->fd,
+                          "current"), /* 64 is a version */
+                0);
         assert_link(s->fd, "current", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
 }
 
@@ -138,6 +151,14 @@ static void a_failure_at_any_step_is_told(void **state) {
         }
 }
 
+/* Ends with the test at the latest. */
+_Noreturn static void flip_on_and_on(int node_dirfd) {
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (bool new = true;; new = !new)
+                if (release_link_write(node_dirfd, "current", new ? "1.7.1" : "1.7.0", NULL) < 0)
+                        _exit(1);
+}
+
 static void current_is_one_of_two_while_the_one_who_flips_it_is_killed(void **state) {
         Scratch *s = *state;
 
@@ -146,9 +167,8 @@ static void current_is_one_of_two_while_the_one_who_flips_it_is_killed(void **st
                 pid_t pid = fork();
 
                 assert_true(pid >= 0);
-                for (bool new = true; pid == 0; new = !new)
-                        if (release_link_write(s->fd, "current", new ? "1.7.1" : "1.7.0", NULL) < 0)
-                                _exit(1);
+                if (pid == 0)
+                        flip_on_and_on(s->fd);
                 for (int i = 0; i <= 500 + 97 * round; i++) {
                         cleanup_free_ char *now = NULL;
 
@@ -184,8 +204,8 @@ static void a_digest_that_is_none_is_refused(void **state) {
                 "",
                 "\n",
                 "ba7816bf",
-                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015a\n",    /* 63 */
-                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad0\n",  /* 65 */
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015a\n",   /* 63 */
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad0\n", /* 65 */
                 "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD\n",
                 "ga7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n",
                 " ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
@@ -236,7 +256,8 @@ static void staged_itself_is_not_followed_when_it_is_a_link(void **state) {
 }
 
 static void accepted_versions_are_listed_in_their_order_without_leftovers(void **state) {
-        static const char *const given[] = { "1.10.0", "1.9.2", ".#1.9.2.0123456789abcdef", "1.9.10", "v2", "a b" };
+        static const char *const given[] = { "1.10.0", "1.9.2", ".#1.9.2.0123456789abcdef",
+                                             "1.9.10", "v2",    "a b" };
         static const char *const expected[] = { "1.9.2", "1.9.10", "1.10.0", "v2" };
         cleanup_strv_ char **list = NULL, **none = NULL;
         cleanup_fd_ int dir = -1;

@@ -164,6 +164,9 @@ static void the_recorded_command_can_be_typed_again_but_tells_no_secret(void **s
                 "https://bob:s3cret@h.example/a@b", "--x", "");
         COMMAND("musterctl stage n https://h.example/a@b", "stage", "n", "https://h.example/a@b");
         COMMAND("musterctl stage n https://***@h", "stage", "n", "https://bob:s3c@ret@h");
+        COMMAND("musterctl stage n 'https://***@h/f?***'", "stage", "n", "https://bob:s3cret@h/f?token=s3cret");
+        COMMAND("musterctl stage n 'https://h/f?***'", "stage", "n", "https://h/f?X-Signature=s3cret");
+        COMMAND("musterctl hold n --reason 'why?'", "hold", "n", "--reason", "why?");
 }
 
 int main(void) {

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 
 #define STAGE_DIR MUSTER_JOBDIR "/stage-kcn-1"
-#define ORDER "/orders/stage-kcn-1"
+#define ORDER     "/orders/stage-kcn-1"
 
 static const char *no_namespace;
 static int run_fd = -1;
@@ -43,12 +43,12 @@ static int tear_down(void **state) {
         return umount2("/run", MNT_DETACH);
 }
 
-#define needs_namespace()                                                                                    \
-        do {                                                                                                 \
-                if (no_namespace) {                                                                          \
+#define needs_namespace()                                                                                   \
+        do {                                                                                                \
+                if (no_namespace) {                                                                         \
                         print_message("SKIP: no mount namespace of our own: %s\n", no_namespace);           \
-                        skip();                                                                              \
-                }                                                                                            \
+                        skip();                                                                             \
+                }                                                                                           \
         } while (0)
 
 static json_t *order_of(const char *job) {
@@ -157,10 +157,12 @@ static void a_result_reads_back_with_job_invocation_and_extra(void **state) {
         cleanup_fault_ Fault fault = {};
 
         needs_namespace();
-        extra = json_pack("{s:s, s:I, s:s}", "manifest", "ab", "size", (json_int_t) 43, "job", "of the extra");
+        extra = json_pack("{s:s, s:I, s:s}", "manifest", "ab", "size", (json_int_t) 43, "job",
+                          "of the extra");
         before = json_deep_copy(extra);
         assert_int_equal(setenv("INVOCATION_ID", "8f1c", 1), 0);
-        assert_int_equal(worker_result_write(WORKER_STAGE, "kcn-1", "00ff", false, "no space\xff", extra, &fault), 0);
+        assert_int_equal(
+                worker_result_write(WORKER_STAGE, "kcn-1", "00ff", false, "no space\xff", extra, &fault), 0);
         assert_true(json_equal(extra, before)); /* not consumed, not changed */
         assert_int_equal(worker_result_read(WORKER_STAGE, "kcn-1", "00ff", &result, &fault), 0);
         assert_string_equal(json_str(result, "job"), "00ff");

@@ -18,13 +18,13 @@ static void a_duration_adds_its_terms(void **state) {
 }
 
 static void a_duration_that_is_none_is_refused(void **state) {
-        static const char *const bad[] = { "", "s", "-1s", "5 parsecs", "1h30", "99999999999999999999s", "5m" };
+        static const char *const bad[] = { "",      "s",    "-1s", "5 parsecs", "1h30", "1 2",
+                                           "1.2.3", "1h -", "0x5", "5m" /* minutes or months? say min */ };
         uint64_t usec = 7;
 
-        for (size_t i = 0; i + 2 < ELEMENTSOF(bad); i++)
-                if (!str_eq(bad[i], "1h30"))
-                        assert_true(parse_duration(bad[i], &usec) < 0);
-        assert_int_equal(parse_duration("5m", &usec), -EINVAL); /* minutes or months? say min */
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                if (parse_duration(bad[i], &usec) != -EINVAL)
+                        fail_msg("'%s' was taken", bad[i]);
         assert_int_equal(parse_duration("99999999999999999999s", &usec), -ERANGE);
         assert_int_equal(usec, 7);
 }

@@ -53,8 +53,8 @@ static inline void assert_traced(const char *const *expected) {
         trace.on = false;
         for (i = 0; expected[i]; i++)
                 if (i >= trace.n || strcmp(trace.steps[i], expected[i]) != 0)
-                        fail_msg("step %zu is '%s', expected '%s'", i + 1, i < trace.n ? trace.steps[i] : "none",
-                                 expected[i]);
+                        fail_msg("step %zu is '%s', expected '%s'", i + 1,
+                                 i < trace.n ? trace.steps[i] : "none", expected[i]);
         if (i != trace.n)
                 fail_msg("step %zu, '%s', is one too many", i + 1, trace.steps[i]);
 }
