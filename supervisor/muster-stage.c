@@ -36,10 +36,27 @@ static int describe(const StageOrder *o, const ReleaseResult *r, json_t *extra) 
         return 0;
 }
 
+/* "; signed by A, B", or "" where no signatures were asked for. */
+static int signers_text(char *const *signed_by, char **ret) {
+        char *text = strdup("");
+
+        STRV_FOREACH (principals, signed_by) {
+                char *longer = NULL;
+
+                if (!text || asprintf(&longer, "%s%s%s", text, *text ? ", " : "; signed by ", *principals) < 0)
+                        longer = NULL;
+                free(text);
+                text = longer;
+        }
+        *ret = text;
+        return text ? 0 : -ENOMEM;
+}
+
 static int stage(int releases, const json_t *order, json_t *extra, char **ret_text, Fault *reterr) {
         cleanup_(release_result_done) ReleaseResult result = { 0 };
         cleanup_(stage_order_done) StageOrder o = { 0 };
         const FetchLimits limits = { 0 };
+        cleanup_free_ char *signers = NULL;
         char size[SIZE_TEXT_MAX];
         int r;
 
@@ -48,11 +65,13 @@ static int stage(int releases, const json_t *order, json_t *extra, char **ret_te
                 r = release_stage(releases, &o, &limits, &result, reterr);
         if (r >= 0)
                 r = describe(&o, &result, extra);
+        if (r >= 0)
+                r = signers_text(result.signed_by, &signers);
         if (r < 0)
                 return r;
-        r = result.already ? asprintf(ret_text, "Version %s was already staged and is intact", o.version)
-                           : asprintf(ret_text, "Staged version %s from %s (%s)", o.version, result.source,
-                                      format_size(size, result.size));
+        r = result.already ? asprintf(ret_text, "Version %s was already staged and is intact%s", o.version, signers)
+                           : asprintf(ret_text, "Staged version %s from %s (%s)%s", o.version, result.source,
+                                      format_size(size, result.size), signers);
         return r < 0 ? -ENOMEM : 0;
 }
 

@@ -19,7 +19,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
         int r;
 
         (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long) now_monotonic_usec());
-        r = daemon_reload(userdata, &fault);
+        r = daemon_reload(userdata, NULL, &fault);
         if (r < 0)
                 sd_journal_print(LOG_ERR, "Reload: %s; what was good before stays", fault_text(&fault, r));
         (void) sd_notify(0, "READY=1");

@@ -112,7 +112,7 @@ static void finish(sd_bus_message *call, int r, const Fault *fault) {
 static void do_reload(BusService *service, sd_bus_message *call, const Caller *by) {
         cleanup_fault_ Fault fault = {};
 
-        finish(call, daemon_reload(bus_service_daemon(service), &fault), &fault);
+        finish(call, daemon_reload(bus_service_daemon(service), by, &fault), &fault);
 }
 
 static void do_freeze(BusService *service, sd_bus_message *call, const Caller *by) {

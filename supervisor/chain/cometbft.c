@@ -10,7 +10,7 @@
  * newest is asked first, and only if we are not in it, the one before decides.
  *
  * /status tells our address and voting power, so membership needs no list of
- * validators. Proposers are drawn by priorities of the whole set; that is not
+ * validators. The next proposers are drawn by priorities of the whole set; that is not
  * asked for, and blocks_to_proposal stays unknown.
  */
 #include "chain/families.h"
@@ -233,7 +233,7 @@ static bool signature_is_ours(const json_t *signature, const char *address) {
 static int absorb_commit_at(ChainSample *sample, int64_t asked, int status, const char *body,
                             bool *ret_found, Fault *reterr) {
         cleanup_json_ json_t *answer = NULL;
-        const json_t *commit, *signatures, *signature;
+        const json_t *commit, *signatures, *signature, *proposer;
         char buffer[JSONRPC_EXCERPT_MAX];
         bool found = false;
         int64_t height;
@@ -257,6 +257,14 @@ static int absorb_commit_at(ChainSample *sample, int64_t asked, int status, cons
                 return fault_set(reterr, -EBADMSG,
                                  "/commit: expected signed_header.commit.signatures as an array, got %s",
                                  jsonrpc_excerpt(buffer, signatures));
+        proposer = json_object_get(json_object_get(json_object_get(answer, "signed_header"), "header"),
+                                   "proposer_address");
+        if (proposer && !sample->proposer) { /* the newest is asked for first */
+                r = hex_text("/commit", "signed_header.header.proposer_address", proposer, ADDRESS_DIGITS,
+                             &sample->proposer, reterr);
+                if (r < 0)
+                        return r;
+        }
         json_array_foreach (signatures, i, signature)
                 found = found || signature_is_ours(signature, sample->validator);
         if (found) {

@@ -236,11 +236,10 @@ static int request_consensus(const ChainSample *sample, ChainRequest *ret) {
 }
 
 static int absorb_consensus(ChainSample *sample, int status, const char *body, Fault *reterr) {
-        const char *name = method(sample, METHOD_CONSENSUS), *proposer;
+        const char *name = method(sample, METHOD_CONSENSUS);
         bool in_committee, committed = false, proposed;
         cleanup_json_ json_t *block = NULL;
         const json_t *committers;
-        char buffer[JSONRPC_EXCERPT_MAX];
         int64_t height;
         int r;
 
@@ -248,12 +247,11 @@ static int absorb_consensus(ChainSample *sample, int status, const char *body, F
         if (r != 0)
                 return jsonrpc_optional(r, reterr);
         r = jsonrpc_quantity(name, "number", json_object_get(block, "number"), &height, reterr);
+        if (r == 0)
+                r = evm_hex_text(name, "\"proposer\"", json_object_get(block, "proposer"), ADDRESS_DIGITS,
+                                 &sample->proposer, reterr);
         if (r < 0)
                 return r;
-        proposer = json_str(block, "proposer");
-        if (!proposer)
-                return fault_set(reterr, -EBADMSG, "%s: expected \"proposer\" as an address, got %s", name,
-                                 jsonrpc_excerpt(buffer, json_object_get(block, "proposer")));
         r = among(name, "\"committee\"", json_object_get(block, "committee"), sample->validator,
                   &in_committee, reterr);
         committers = json_object_get(block, "committers"); /* before v1.9 there were none */
@@ -261,7 +259,7 @@ static int absorb_consensus(ChainSample *sample, int status, const char *body, F
                 r = among(name, "\"committers\"", committers, sample->validator, &committed, reterr);
         if (r < 0)
                 return r;
-        proposed = strcasecmp(proposer, sample->validator) == 0;
+        proposed = strcasecmp(sample->proposer, sample->validator) == 0;
         if (proposed || committed)
                 sample->signed_height = height;
         if (proposed || committed || (in_committee && !committers))

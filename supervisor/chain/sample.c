@@ -23,6 +23,7 @@ void chain_sample_done(ChainSample *sample) {
         free(sample->client_version);
         free(sample->chain_id);
         free(sample->validator);
+        free(sample->proposer);
         chain_sample_init(sample);
 }
 

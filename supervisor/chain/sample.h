@@ -35,6 +35,7 @@ typedef struct ChainSample {
         char *client_version; /* what the running node says of itself */
         char *chain_id;
         char *validator;            /* our address, where the node tells */
+        char *proposer;             /* who proposed the newest block that tells */
         Tristate in_council;        /* are we a validator of the current set */
         Tristate signing;           /* did we sign the newest block that tells */
         int64_t signed_height;      /* the highest height that the chain shows we signed */

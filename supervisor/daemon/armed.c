@@ -12,7 +12,8 @@
 static bool unit_process_is_gone(const Upgrade *u) {
         const UnitStatus *status = node_unit(u->node);
 
-        return status && (unit_status_is_down(status) || str_eq(status->sub_state, "auto-restart"));
+        return status &&
+               ((unit_status_is_down(status) && status->job == 0) || str_eq(status->sub_state, "auto-restart"));
 }
 
 /* A node that exits at the height, as Cosmos chains do, was last seen one block below it. */
@@ -28,6 +29,11 @@ static void remember_height(Upgrade *u, int64_t height, int64_t target) {
                 (void) journal_save_facts(u->node->daemon->journal, u->job, NULL);
 }
 
+/* From here on its being down is no operator's doing. */
+static void remember_exit_at_height(Upgrade *u) {
+        (void) json_put_bool(u->job->facts, "exited-at-height", true); /* without it the upgrade only aborts */
+}
+
 static void armed_check_height(Upgrade *u, int64_t target) {
         const ChainSample *sample = monitor_sample(u->node->monitor);
 
@@ -37,6 +43,7 @@ static void armed_check_height(Upgrade *u, int64_t target) {
                 return;
         }
         if (exited_at_height(u, target)) {
+                remember_exit_at_height(u);
                 upgrade_event(u, UPGRADE_EV_OK, "the node exited at height %" PRId64, u->seen_height);
                 return;
         }
@@ -70,6 +77,8 @@ void upgrade_armed_check(Upgrade *u) {
         else if (u->node->daemon->freeze)
                 upgrade_say(u, "waiting: this host is frozen (%s)",
                             json_str(u->node->daemon->freeze, "reason") ?: "");
+        else if (u->node->config->mode == NODE_MODE_OBSERVE)
+                upgrade_say(u, "waiting: node '%s' is in mode observe now", u->node->name);
         else if (str_eq(trigger, "now"))
                 upgrade_event(u, UPGRADE_EV_OK, "now, as asked");
         else if (str_starts(trigger, "time:") && parse_u64(trigger + 5, &n) >= 0)

@@ -55,15 +55,22 @@ static bool entry_exists(const ConfigSet *set, const char *name) {
         return false;
 }
 
-static void record_broken(Daemon *daemon, const char *node, const char *error) {
+static void record_broken(Daemon *daemon, const char *node, const char *error, const Caller *by) {
         JournalEvent event = {
-                .node = node, .kind = "config", .to = "broken", .text = error, .height = CHAIN_UNKNOWN
+                .node = node, .kind = "config", .to = "broken", .text = error, .by = by, .height = CHAIN_UNKNOWN
         };
 
         daemon_record(daemon, &event);
 }
 
-static int daemon_take_entry(Daemon *daemon, NodeEntry *entry) {
+/* While muster.conf is broken, what it said for nodes that say nothing stays. */
+static bool stays_as_it_was(const ConfigSet *set, const Node *node, const NodeEntry *entry) {
+        return set->main_error && node->config && entry->config &&
+               str_eq(node->config->digest, entry->config->digest);
+}
+
+/* The entry's error tells afterwards why its file is not in force. */
+static int daemon_take_entry(Daemon *daemon, const ConfigSet *set, NodeEntry *entry, const Caller *by) {
         Node *node = daemon_node(daemon, entry->name);
         int r;
 
@@ -73,8 +80,12 @@ static int daemon_take_entry(Daemon *daemon, NodeEntry *entry) {
                         return r;
         }
         if (entry->error && !str_eq(entry->error, node->config_error))
-                record_broken(daemon, entry->name, entry->error);
-        return node_configure(node, TAKE_PTR(entry->config), entry->error);
+                record_broken(daemon, entry->name, entry->error, by);
+        if (stays_as_it_was(set, node, entry))
+                r = node_configure(node, NULL, NULL);
+        else
+                r = node_configure(node, TAKE_PTR(entry->config), entry->error);
+        return r < 0 || entry->error ? r : str_replace(&entry->error, node->config_error);
 }
 
 /* A file that is gone ends the watching, unless something is under way there. */
@@ -91,11 +102,11 @@ static void daemon_drop_vanished(Daemon *daemon, const ConfigSet *set) {
         }
 }
 
-static int daemon_take_config(Daemon *daemon, ConfigSet *set) {
+static int daemon_take_config(Daemon *daemon, ConfigSet *set, const Caller *by) {
         int r;
 
         for (size_t i = 0; i < set->n_nodes; i++) {
-                r = daemon_take_entry(daemon, &set->nodes[i]);
+                r = daemon_take_entry(daemon, set, &set->nodes[i], by);
                 if (r < 0)
                         return r;
         }
@@ -109,28 +120,30 @@ static int config_faults(const ConfigSet *set, Fault *reterr) {
         int r = 0;
 
         if (set->main_error)
-                r = fault_set(reterr, -EINVAL, "%s", set->main_error);
+                r = fault_set(reterr, -EBADMSG, "%s", set->main_error);
         for (size_t i = 0; i < set->n_nodes; i++)
                 if (set->nodes[i].error)
                         r = r < 0 ? fault_prefix(reterr, r, "%s\n", set->nodes[i].error)
-                                  : fault_set(reterr, -EINVAL, "%s", set->nodes[i].error);
+                                  : fault_set(reterr, -EBADMSG, "%s", set->nodes[i].error);
         return r;
 }
 
-int daemon_reload(Daemon *daemon, Fault *reterr) {
+int daemon_reload(Daemon *daemon, const Caller *by, Fault *reterr) {
         cleanup_(config_set_freep) ConfigSet *set = NULL;
-        JournalEvent event = { .kind = "config", .to = "reloaded", .height = CHAIN_UNKNOWN };
+        JournalEvent event = { .kind = "config", .to = "reloaded", .by = by, .height = CHAIN_UNKNOWN };
         int r, faults;
 
         r = config_set_read(MUSTER_SYSCONFDIR, &set, reterr);
         if (r < 0)
                 return r;
-        faults = config_faults(set, reterr);
         if (set->main_error && daemon->config) /* the old main configuration stays */
                 set->main = daemon->config->main;
-        r = daemon_take_config(daemon, set);
+        if (set->main_error && !(daemon->config && str_eq(set->main_error, daemon->config->main_error)))
+                record_broken(daemon, NULL, set->main_error, by);
+        r = daemon_take_config(daemon, set, by);
         if (r < 0)
                 return r;
+        faults = config_faults(set, reterr);
         config_set_free(daemon->config);
         daemon->config = TAKE_PTR(set);
         if (faults == 0)
@@ -171,7 +184,7 @@ int daemon_new(sd_event *event, Daemon **ret, Fault *reterr) {
                 r = worker_pool_new(event, &daemon->workers);
         if (r < 0)
                 return r;
-        r = daemon_reload(daemon, &broken);
+        r = daemon_reload(daemon, NULL, &broken);
         if (r < 0 && !daemon->config) /* a broken file is shown at its node; an unreadable directory is not survivable */
                 return fault_set(reterr, r, "%s", fault_text(&broken, r));
         *ret = TAKE_PTR(daemon);

@@ -54,9 +54,10 @@ void daemon_attach(Daemon *daemon, sd_bus *bus);
 
 /*
  * Reads the configuration again. A node whose file is broken keeps its old
- * configuration and shows the error. Returns 0, or -EINVAL with all faults.
+ * configuration and shows the error. @by NULL: not by a person's call.
+ * Returns 0, or -EBADMSG with all faults.
  */
-int daemon_reload(Daemon *daemon, Fault *reterr);
+int daemon_reload(Daemon *daemon, const Caller *by, Fault *reterr);
 
 Node *daemon_node(Daemon *daemon, const char *name); /* NULL: no such node */
 

@@ -25,6 +25,15 @@ static int put(json_t *j, const char *key, json_t *value) {
         return json_object_set_new(j, key, value) < 0 ? -ENOMEM : 0;
 }
 
+/* Why musterd would refuse an act of whoever is allowed to ask for one; null: it would not. */
+static int describe_refusal(const Node *node, json_t *j) {
+        static const Caller anybody = { 0 };
+        cleanup_fault_ Fault fault = {};
+        int r = node_may_act(node, &anybody, 0, &fault);
+
+        return put(j, "refusal", text_or_null(r != 0 ? fault_text(&fault, r) : NULL));
+}
+
 static int describe_config(const Node *node, json_t *j) {
         const NodeConfig *c = node->config;
         DropinState applied = DROPIN_MISSING;
@@ -73,6 +82,7 @@ static int describe_chain(const Node *node, json_t *j) {
             put(j, "head_hash", text_or_null(s->head_hash)) < 0 || put(j, "target", height_or_null(s->target)) < 0 ||
             put(j, "syncing", tristate(s->syncing)) < 0 || put(j, "peers", height_or_null(s->peers)) < 0 ||
             put(j, "client_version", text_or_null(s->client_version)) < 0 ||
+            put(j, "validator", text_or_null(s->validator)) < 0 || put(j, "proposer", text_or_null(s->proposer)) < 0 ||
             put(j, "in_council", tristate(s->in_council)) < 0 || put(j, "signing", tristate(s->signing)) < 0 ||
             put(j, "signed_height", height_or_null(s->signed_height)) < 0 ||
             put(j, "rpc_error", text_or_null(s->error)) < 0)
@@ -179,6 +189,8 @@ int node_describe(Node *node, json_t **ret) {
         r = json_put_str(j, "name", node->name);
         if (r >= 0)
                 r = describe_config(node, j);
+        if (r >= 0)
+                r = describe_refusal(node, j);
         if (r >= 0)
                 r = describe_chain(node, j);
         if (r >= 0)

@@ -26,15 +26,43 @@ static int remember_baseline(Upgrade *u) {
 
 void upgrade_draining_check(Upgrade *u) {
         const ChainSample *sample = monitor_sample(u->node->monitor);
+        const char *objection = upgrade_operator_objects(u);
 
-        if (u->run || u->timer)
-                return; /* the pre-stop hooks come first */
+        if (u->node->hold) {
+                upgrade_event(u, UPGRADE_EV_FAIL, "the node is held: %s", json_str(u->node->hold, "reason") ?: "");
+                return;
+        }
+        if (objection) {
+                upgrade_abort_for_operator(u, objection);
+                return;
+        }
+        if (!u->hooks_done)
+                return;
+        if (u->node->daemon->freeze) {
+                upgrade_say(u, "waiting: this host is frozen (%s)",
+                            json_str(u->node->daemon->freeze, "reason") ?: "");
+                return;
+        }
         if (sample->blocks_to_proposal >= 0 && sample->blocks_to_proposal <= PROPOSAL_NEAR_BLOCKS && u->deadline) {
                 upgrade_say(u, "waiting until our proposal slot has passed (%" PRId64 " blocks away)",
                             sample->blocks_to_proposal);
                 return;
         }
-        upgrade_event(u, UPGRADE_EV_OK, "%s", "nothing holds the stop back");
+        if (!monitor_has_asked(u->node->monitor) && u->deadline) { /* musterd has just begun */
+                upgrade_say(u, "waiting for what the node says of itself");
+                return;
+        }
+        if (remember_baseline(u) < 0)
+                upgrade_event(u, UPGRADE_EV_FAIL, "out of memory");
+        else
+                upgrade_event(u, UPGRADE_EV_OK, "%s", "nothing holds the stop back");
+}
+
+/* What systemd says after the hooks: a mask is not signalled. */
+static void drain_unit_is_known(Upgrade *u) {
+        u->hooks_done = true;
+        u->on_unit = upgrade_draining_check;
+        upgrade_draining_check(u);
 }
 
 static void drain_hooks(Upgrade *u);
@@ -45,8 +73,11 @@ static void on_pre_stop(Upgrade *u, bool ok, const char *text, const json_t *res
                 upgrade_after(u, HOOK_RETRY_USEC, drain_hooks);
         } else if (!ok)
                 upgrade_event(u, UPGRADE_EV_FAIL, "%s", text);
-        else
-                upgrade_draining_check(u);
+        else {
+                u->on_unit = drain_unit_is_known;
+                if (u->node->watch) /* else it tells when the bus is back */
+                        (void) unit_watch_refresh(u->node->watch);
+        }
 }
 
 static void drain_hooks(Upgrade *u) {
@@ -54,14 +85,14 @@ static void drain_hooks(Upgrade *u) {
 }
 
 static void drain_is_over(Upgrade *u) {
-        if (!u->run && !u->timer)
-                upgrade_draining_check(u);
+        upgrade_draining_check(u);
 }
 
 void upgrade_enter_draining(Upgrade *u) {
         const UnitStatus *status = node_unit(u->node);
+        const char *objection = upgrade_operator_objects(u);
 
-        if (remember_baseline(u) < 0) {
+        if (monitor_has_asked(u->node->monitor) && remember_baseline(u) < 0) {
                 upgrade_event(u, UPGRADE_EV_FAIL, "out of memory");
                 return;
         }
@@ -69,6 +100,11 @@ void upgrade_enter_draining(Upgrade *u) {
                 upgrade_event(u, UPGRADE_EV_OK, "the first release: nothing runs yet");
                 return;
         }
+        if (objection) {
+                upgrade_abort_for_operator(u, objection);
+                return;
+        }
+        u->on_unit = upgrade_draining_check;
         upgrade_until(u, u->node->config->drain_timeout, drain_is_over);
         upgrade_say(u, "pre-stop hooks");
         drain_hooks(u);

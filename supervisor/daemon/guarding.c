@@ -1,6 +1,6 @@
 /*
  * guarding: the stopped node's signing position becomes the high-water mark
- * that no later start may undercut, then the backup is made. The launcher has
+ * that no later start may undercut, then the data is kept (data.c). The launcher has
  * recorded the position when the node stopped; a worker reads it where that
  * record is missing, as after a power cut.
  */
@@ -48,45 +48,7 @@ void upgrade_take_position(Upgrade *u, UpgradeThen then) {
                 upgrade_work(u, WORKER_RESTORE, upgrade_restore_order(u, "guard"), UINT64_MAX, on_guarded);
 }
 
-static void on_hook_backup(Upgrade *u, bool ok, const char *text, const json_t *result) {
-        if (!ok)
-                upgrade_fail(u, "backup: %s", text);
-        else if (json_array_size(json_object_get(result, "scripts")) == 0)
-                upgrade_fail(u, "backup = hook, but there is no script in hooks.d/backup");
-        else
-                upgrade_event(u, UPGRADE_EV_OK, "backup made by the operator's hook: %s", text);
-}
-
-static void on_backed_up(Upgrade *u, bool ok, const char *text, const json_t *result) {
-        if (!ok || json_put_bool(u->job->facts, "backup", true) < 0)
-                upgrade_fail(u, "backup: %s", text);
-        else
-                upgrade_event(u, UPGRADE_EV_OK, "backup made: %s", text);
-}
-
-static void begin_backup(Upgrade *u) {
-        const NodeConfig *config = u->node->config;
-        json_t *order;
-
-        if (!u->job->from || config->backup == BACKUP_NONE) {
-                upgrade_event(u, UPGRADE_EV_OK, "signing state guarded; no backup (%s)",
-                              u->job->from ? "backup = none" : "first release");
-                return;
-        }
-        upgrade_say(u, "making a backup (%s)", backup_policy_to_string(config->backup));
-        if (config->backup == BACKUP_HOOK) {
-                upgrade_hooks(u, "backup", on_hook_backup);
-                return;
-        }
-        order = upgrade_restore_order(u, "backup");
-        if (order && json_put_str(order, "policy", backup_policy_to_string(config->backup)) < 0) {
-                json_decref(order);
-                order = NULL;
-        }
-        upgrade_work(u, WORKER_RESTORE, order, config->backup_timeout, on_backed_up);
-}
-
 void upgrade_enter_guarding(Upgrade *u) {
         upgrade_say(u, "reading the signing state");
-        upgrade_take_position(u, begin_backup);
+        upgrade_take_position(u, upgrade_keep_data);
 }

@@ -13,6 +13,19 @@
 
 #define PROBE_MARGIN_USEC (5 * USEC_PER_SEC)
 
+/* An earlier musterd, or a hand, left one beside the hold. */
+static void node_finish_hold(Node *node) {
+        cleanup_fault_ Fault fault = {};
+        int r;
+
+        if (!permit_exists(node->dirfd))
+                return;
+        r = permit_remove(node->dirfd, &fault);
+        if (r < 0)
+                sd_journal_print(LOG_ERR, "Node '%s' is held, but may be started: %s", node->name,
+                                 fault_text(&fault, r));
+}
+
 int node_new(Daemon *daemon, const char *name, Node **ret) {
         cleanup_(node_freep) Node *node = calloc(1, sizeof *node);
         cleanup_free_ char *key = NULL;
@@ -29,7 +42,8 @@ int node_new(Daemon *daemon, const char *name, Node **ret) {
                 r = journal_last_job(daemon->journal, name, &node->last, NULL);
         if (r < 0)
                 return r;
-        (void) node_open(node, NULL);
+        if (node_open(node, NULL) >= 0 && node->hold)
+                node_finish_hold(node);
         *ret = TAKE_PTR(node);
         return 0;
 }
@@ -79,7 +93,14 @@ const UnitStatus *node_unit(const Node *node) {
 
 /* --- what the unit does ------------------------------------------------ */
 
-static void node_update_facts(Node *node) {
+/* Whether an upgrade stops and starts the unit. */
+static bool node_is_worked_on(const Node *node) {
+        UpgradeState state = node->upgrade ? upgrade_job(node->upgrade)->state : _UPGRADE_NONE;
+
+        return upgrade_state_touches_node(state) && state != UPGRADE_PROBATION;
+}
+
+void node_update_facts(Node *node) {
         const UnitStatus *status = node_unit(node);
         UnitFacts *facts = &node->facts;
         bool first = facts->active == UNIT_ACTIVE_UNKNOWN;
@@ -92,13 +113,15 @@ static void node_update_facts(Node *node) {
         facts->n_restarts = status->n_restarts;
         facts->active_since_monotonic = status->active_enter_monotonic;
         facts->exit_status = status->exec_main_status;
+        facts->job = status->job != 0;
         facts->permit = !node_config_is_managed(node->config) || node->dirfd < 0 || permit_exists(node->dirfd);
         /* Down without a failure, and not by us: somebody stopped it. What was so before musterd started counts too. */
-        if (!unit_status_is_down(status))
+        if (!unit_status_is_down(status)) {
                 facts->stopped_by_operator = false;
-        else if (node->foreign_job || first)
+                node->was_up = true;
+        } else if (node->foreign_job || (first && !node_is_worked_on(node)))
                 facts->stopped_by_operator = facts->result == UNIT_RESULT_SUCCESS && status->load_state &&
-                                             status->active_enter_realtime > 0;
+                                             (status->active_enter_realtime > 0 || node->was_up);
         node->foreign_job = false;
         if (node->monitor)
                 monitor_set_facts(node->monitor, facts);
@@ -159,21 +182,54 @@ static int on_probe_wanted(void *userdata, const char *path) {
         return r;
 }
 
+/* What was learnt of the node stays true when its file changed in something else. */
 static int node_replace_monitor(Node *node) {
+        cleanup_(monitor_freep) Monitor *old = TAKE_PTR(node->monitor);
         int r;
 
-        node->monitor = monitor_free(node->monitor);
         node->probe = worker_run_cancel(node->probe);
         r = monitor_new(&node->monitor, node->daemon->event, node->daemon->http, node->config, on_sample,
                         on_probe_wanted, node);
         if (r < 0)
                 return r;
+        if (old)
+                monitor_inherit(node->monitor, old);
         node_update_facts(node);
         return 0;
 }
 
+/* The key that says what the node is, if it differs; NULL: none. */
+static const char *changed_identity(const NodeConfig *a, const NodeConfig *b) {
+        return !str_eq(node_config_unit(a), node_config_unit(b)) ? "unit"
+               : !str_eq(a->family, b->family)                   ? "family"
+               : !str_eq(a->chain_id, b->chain_id)               ? "chain_id"
+               : !str_eq(a->user, b->user)                       ? "user"
+               : !str_eq(a->data, b->data)                       ? "data"
+               : a->signer != b->signer                          ? "signer"
+                                                                 : NULL;
+}
+
+/* Half an upgrade for one node and half for another: never. */
+static int node_refuse_change(Node *node, const NodeConfig *config) {
+        const char *key = node->upgrade && node->config && node_config_is_managed(node->config)
+                                  ? changed_identity(node->config, config)
+                                  : NULL;
+
+        if (!key)
+                return 0;
+        free(TAKE_PTR(node->config_error));
+        if (asprintf(&node->config_error,
+                     "%s: %s: it may not change while the %s is '%s'; 'musterctl reload' after its end",
+                     config->path, key, job_kind_to_string(upgrade_job(node->upgrade)->kind),
+                     upgrade_state_to_string(upgrade_job(node->upgrade)->state)) < 0) {
+                node->config_error = NULL;
+                return -ENOMEM;
+        }
+        return 1;
+}
+
 int node_configure(Node *node, NodeConfig *config, const char *error) {
-        bool first = !node->config;
+        bool was_managed = node->config && node_config_is_managed(node->config), same_unit;
         int r;
 
         r = str_replace(&node->config_error, error);
@@ -181,21 +237,34 @@ int node_configure(Node *node, NodeConfig *config, const char *error) {
                 node_config_free(config);
                 return r;
         }
-        if (node->config && str_eq(node->config->digest, config->digest)) {
+        /* The default of `poll` comes from muster.conf. */
+        if (node->config && str_eq(node->config->digest, config->digest) && node->config->poll == config->poll) {
                 node_config_free(config);
                 return 0;
         }
-        node->monitor = monitor_free(node->monitor); /* it borrows the configuration */
+        r = node_refuse_change(node, config);
+        if (r != 0) {
+                node_config_free(config);
+                return r < 0 ? r : 0;
+        }
+        same_unit = node->config && str_eq(node_config_unit(node->config), node_config_unit(config));
         node_config_free(node->config);
         node->config = config;
         (void) node_open(node, NULL);
-        node_attach(node);
+        if (!same_unit) {
+                node->monitor = monitor_free(node->monitor); /* it knows another unit */
+                node->facts = (UnitFacts){};
+                node->was_up = false;
+                node_attach(node);
+        }
         r = node_replace_monitor(node);
         if (r < 0)
                 return r;
-        if (first && node->staging)
+        if (was_managed || !node_config_is_managed(config))
+                return 0;
+        if (node->staging)
                 upgrade_continue(node->staging);
-        if (first && node->upgrade)
+        if (node->upgrade)
                 upgrade_continue(node->upgrade);
         return 0;
 }
@@ -207,12 +276,14 @@ static void on_notified(bool ok, const char *text, const json_t *result, void *u
                 sd_journal_print(LOG_WARNING, "A notify hook failed, ignoring: %s", text);
 }
 
-/* What an upgrade does to the unit is told by its transitions; before systemd has answered there is no verdict. */
+/*
+ * What an upgrade does to the unit is told by its transitions; before systemd, and the RPC of a node that runs,
+ * were asked there is no verdict.
+ */
 static bool verdict_is_noise(const Node *node) {
-        UpgradeState state = node->upgrade ? upgrade_job(node->upgrade)->state : _UPGRADE_NONE;
-
         return node->facts.active == UNIT_ACTIVE_UNKNOWN ||
-               (upgrade_state_touches_node(state) && state != UPGRADE_PROBATION);
+               (unit_facts_running(&node->facts) && !monitor_has_asked(node->monitor)) ||
+               node_is_worked_on(node);
 }
 
 static void node_record_verdict(Node *node) {
@@ -345,10 +416,15 @@ int node_hold(Node *node, const Caller *by, Fault *reterr) {
                          (json_int_t) now_realtime_usec());
         if (!hold)
                 return -ENOMEM;
-        r = node_store_hold(node, hold, by, "held: it is not started again until unhold", reterr);
-        if (r >= 0)
-                r = permit_remove(node->dirfd, reterr);
+        /* The permit first: after a power cut systemd starts what has one before musterd has read its journal. */
+        r = permit_remove(node->dirfd, reterr);
+        if (r < 0)
+                json_decref(hold);
+        else
+                r = node_store_hold(node, hold, by, "held: it is not started again until unhold", reterr);
         node_update_facts(node);
+        if (node->upgrade)
+                upgrade_on_unit(node->upgrade);
         node_changed(node);
         return r;
 }
@@ -365,11 +441,10 @@ int node_unhold(Node *node, const Caller *by, Fault *reterr) {
         r = release_link_read(node->dirfd, "current", &current, reterr);
         if (r < 0)
                 return r;
-        /* The permit first: a crash in between leaves a held node whose permit the next unhold finds written. */
-        if (current)
+        /* The permit last: a crash in between leaves a node without one, which the next unhold writes. */
+        r = node_store_hold(node, NULL, by, "no longer held", reterr);
+        if (r >= 0 && current)
                 r = permit_write(node->dirfd, reterr);
-        if (r >= 0)
-                r = node_store_hold(node, NULL, by, "no longer held", reterr);
         node_update_facts(node);
         node_changed(node);
         return r;

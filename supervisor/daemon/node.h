@@ -20,6 +20,7 @@ struct Node {
         UnitWatch *watch;
         UnitFacts facts;
         bool foreign_job;   /* somebody else's job ended: the next status tells what it did */
+        bool was_up;        /* seen by us; systemd forgets its times when it unloads a unit */
         Monitor *monitor;
         char *shown_verdict; /* the one that was recorded last */
         char *marked_invocation; /* of the stop whose signing position was marked */
@@ -28,6 +29,8 @@ struct Node {
         Upgrade *staging, *upgrade; /* under way; NULL if not */
         UpgradeJob *last;           /* the last one that ended */
         WorkerRun *probe;           /* family exec: the operator's script */
+        WorkerRun *drop;            /* removes the backup of drop_job */
+        char drop_job[17];
 };
 
 int node_new(Daemon *daemon, const char *name, Node **ret);
@@ -45,6 +48,9 @@ int node_open(Node *node, Fault *reterr);
 
 /* What systemd says; NULL while unknown. */
 const UnitStatus *node_unit(const Node *node);
+
+/* Takes what systemd and the permit say now to the verdict. */
+void node_update_facts(Node *node);
 
 /* Tells the observer, and records a verdict that changed. */
 void node_changed(Node *node);

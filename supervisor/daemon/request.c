@@ -108,10 +108,11 @@ static int upgrade_check(Node *node, const char *version, Fault *reterr) {
         return r;
 }
 
-static int upgrade_facts(UpgradeJob *job, const UpgradeRequest *q) {
+static int upgrade_facts(UpgradeJob *job, const UpgradeRequest *q, bool stopped) {
         if (json_put_str(job->facts, "trigger", q->trigger) < 0 ||
             json_put_bool(job->facts, "one-way", q->one_way) < 0 ||
-            json_put_bool(job->facts, "no-rollback", q->no_rollback) < 0)
+            json_put_bool(job->facts, "no-rollback", q->no_rollback) < 0 ||
+            json_put_bool(job->facts, "asked-while-stopped", stopped) < 0)
                 return -ENOMEM;
         return 0;
 }
@@ -136,7 +137,7 @@ static int upgrade_ask(Node *node, JobKind kind, const UpgradeRequest *q, const 
         r = upgrade_job_new(node->name, kind, q->version, current, UPGRADE_STAGED, by, &job);
         if (r < 0)
                 return r;
-        if (upgrade_facts(job, q) < 0 || json_put_str(job->facts, "previous", previous) < 0)
+        if (upgrade_facts(job, q, node->facts.stopped_by_operator) < 0 || json_put_str(job->facts, "previous", previous) < 0)
                 return -ENOMEM;
         return upgrade_launch(node, TAKE_PTR(job), &node->upgrade, by, ret_job, reterr);
 }

@@ -1,6 +1,6 @@
 /*
- * rolling-back: stop, take the signing position, give the data back where it
- * was kept and used, point `current` back, start, see it alive. Every step is
+ * rolling-back: stop, take the signing position, give the data back (data.c),
+ * point `current` back, start, see it alive. Every step is
  * idempotent and finds out for itself whether it was done: after a crash they
  * all run again from the first.
  *
@@ -55,9 +55,15 @@ static void add_downtime(Upgrade *u) {
                 u->job->downtime_usec = (int64_t) first + back;
 }
 
+static void rolling_back_on_unit(Upgrade *u) {
+        if (u->node->facts.stopped_by_operator)
+                upgrade_leave_start_to_operator(u, "an operator stopped it");
+}
+
 static void on_old_started(Upgrade *u) {
         add_downtime(u);
         u->step = ROLLBACK_WAITING;
+        u->on_unit = rolling_back_on_unit;
         upgrade_say(u, "waiting for version %s to answer", u->job->from);
         monitor_set_urgent(u->node->monitor, true);
         upgrade_until(u, u->node->config->probation.start_timeout, old_release_is_silent);
@@ -78,19 +84,8 @@ static void switch_back(Upgrade *u) {
         upgrade_start_node(u, u->job->from, on_old_started);
 }
 
-static void on_data_back(Upgrade *u, bool ok, const char *text, const json_t *result) {
-        if (!ok)
-                upgrade_fail(u, "%s; the data could not be given back: %s", u->job->reason, text);
-        else
-                switch_back(u);
-}
-
 static void give_data_back(Upgrade *u) {
-        if (json_bool(u->job->facts, "backup") && json_bool(u->job->facts, "executed")) {
-                upgrade_say(u, "giving the data back, signing state carried forward");
-                upgrade_work(u, WORKER_RESTORE, upgrade_restore_order(u, "restore"), UINT64_MAX, on_data_back);
-        } else
-                switch_back(u);
+        upgrade_give_data_back(u, switch_back);
 }
 
 static void on_new_stopped(Upgrade *u) {
@@ -108,6 +103,10 @@ void upgrade_enter_rolling_back(Upgrade *u) {
         if (u->job->downtime_usec >= 0 && !json_object_get(u->job->facts, "first-gap"))
                 (void) json_put_u64(u->job->facts, "first-gap", (uint64_t) u->job->downtime_usec);
         upgrade_say(u, "going back to version %s", u->job->from);
+        if (!node_unit(u->node)) { /* after a restart of musterd: what runs must be known before anything is stopped */
+                upgrade_after(u, CHECK_USEC, upgrade_enter_rolling_back);
+                return;
+        }
         if (upgrade_node_runs(u, u->job->from)) /* it was never stopped, or a crash came after its start */
                 upgrade_start_node(u, u->job->from, on_old_started);
         else

@@ -94,6 +94,8 @@ static void on_start_job(UnitJob *job, UnitJobResult result, const char *text, v
         }
         if (result == UNIT_JOB_REFUSED) { /* e.g. an operator's stop is still queued */
                 upgrade_say(u, "systemd does not start the node: %s; trying again", text);
+                if (u->node->watch)
+                        (void) unit_watch_refresh(u->node->watch); /* it may have been masked, which is not signalled */
                 upgrade_after(u, BUS_RETRY_USEC, begin_start);
                 return;
         }
@@ -105,10 +107,15 @@ static void on_start_job(UnitJob *job, UnitJobResult result, const char *text, v
 
 static void begin_start(Upgrade *u) {
         const UnitStatus *status = node_unit(u->node);
+        const char *objection = upgrade_operator_objects(u);
         int r;
 
         if (!status) {
                 upgrade_after(u, CHECK_USEC, begin_start);
+                return;
+        }
+        if (objection) {
+                upgrade_leave_start_to_operator(u, objection);
                 return;
         }
         /* Also where it runs already: a stop that is still queued makes this one wait for it. */
@@ -135,6 +142,7 @@ void upgrade_start_node(Upgrade *u, const char *version, UpgradeThen then) {
                 upgrade_fail(u, "%s", fault_text(&fault, r));
                 return;
         }
+        node_update_facts(u->node);
         u->starting = version;
         u->then = then;
         upgrade_until(u, START_DEADLINE_USEC, start_took_too_long);

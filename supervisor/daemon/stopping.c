@@ -26,6 +26,7 @@ static void check_stopped(Upgrade *u) {
         }
         /* Starts by hand count for systemd's start limit, too; asked for here, it costs no downtime. */
         (void) unit_reset_failed(u->node->daemon->units, node_config_unit(u->node->config));
+        u->node->facts.stopped_by_operator = false; /* who stops it from here on means the start that is to come */
         u->on_unit = NULL;
         u->deadline = sd_event_source_disable_unref(u->deadline);
         u->then(u);
@@ -92,6 +93,7 @@ void upgrade_stop_node(Upgrade *u, UpgradeThen then) {
                 upgrade_fail(u, "%s", fault_text(&fault, r));
                 return;
         }
+        node_update_facts(u->node);
         u->then = then;
         limit = config->kill ? KILL_MARGIN_USEC : STOP_MARGIN_USEC;
         if (__builtin_add_overflow(limit, config->stop_patience, &limit))

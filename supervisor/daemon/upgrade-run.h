@@ -2,7 +2,8 @@
 /*
  * Inside of a running upgrade, shared by the files that implement its states:
  * upgrade.c (transitions), staging.c (fetching to staged), armed.c, draining.c,
- * stopping.c, guarding.c, starting.c (with switching), probation.c, rollback.c.
+ * stopping.c, guarding.c, starting.c (with switching), probation.c, rollback.c;
+ * operator.c (what systemctl was told meanwhile), data.c (backup and the way back of data).
  *
  * A state's entry action may call upgrade_event() and the like only as its last
  * act: the upgrade may be gone when they return.
@@ -28,7 +29,7 @@ struct Upgrade {
         const char *starting;   /* the version being started: borrowed from the job */
         uint64_t start_monotonic; /* launch records from before are of another start */
         Probation probation;
-        bool hooks_done;     /* probation: post-start has run */
+        bool hooks_done;     /* draining: pre-stop, probation: post-start has run */
         int64_t seen_height; /* the highest head seen while armed; -1 */
         unsigned step;       /* of rolling-back */
         char *progress;
@@ -68,6 +69,21 @@ void upgrade_hooks(Upgrade *u, const char *event, UpgradeWorkDone done);
 /* An order for the worker that runs as the node's user; NULL without memory. */
 json_t *upgrade_restore_order(Upgrade *u, const char *verb);
 
+/* Whether the new release was executed, or may have been: its data may be migrated. After a stop it is certain. */
+bool upgrade_may_have_run(const Upgrade *u);
+
+/* Preflight: -ENOENT if the backup is a hook's and there is none. */
+int upgrade_check_backup_hook(const Upgrade *u, Fault *reterr);
+
+/* guarding: a backup by the node's policy, or for a rollback the data of its backup; ends with the transition. */
+void upgrade_keep_data(Upgrade *u);
+
+/* Way back, the node stopped: the data as it was where the new release may have touched it; then @then. */
+void upgrade_give_data_back(Upgrade *u, UpgradeThen then);
+
+/* Where the data stays as the new release left it: that, and what to do. NULL: not so. */
+char *upgrade_data_note(const Upgrade *u);
+
 /* Stops the node for good: no permit, StopUnit, until its cgroup is empty; then @then. Gives up if it stays. */
 void upgrade_stop_node(Upgrade *u, UpgradeThen then);
 
@@ -85,6 +101,15 @@ int64_t upgrade_downtime(const Upgrade *u, const char *fact);
 
 /* Where the unit is known to run @version by now. */
 bool upgrade_node_runs(Upgrade *u, const char *version);
+
+/* What the operator did meanwhile that a start would undo, in words: a stop, a mask. NULL: nothing. */
+const char *upgrade_operator_objects(const Upgrade *u);
+
+/* Ends an upgrade that has not touched the node yet. */
+void upgrade_abort_for_operator(Upgrade *u, const char *objection);
+
+/* Ends it where the next step would be the start; the permit is there. */
+void upgrade_leave_start_to_operator(Upgrade *u, const char *objection);
 
 /* Entry actions. */
 void upgrade_enter_fetching(Upgrade *u);

@@ -70,24 +70,6 @@ static void on_notify_done(bool ok, const char *text, const json_t *result, void
                 sd_journal_print(LOG_WARNING, "A notify hook failed, ignoring: %s", text);
 }
 
-static void on_discarded(bool ok, const char *text, const json_t *result, void *userdata) {
-        if (!ok)
-                sd_journal_print(LOG_WARNING, "A backup that is no longer needed was not removed, ignoring: %s", text);
-}
-
-/* The backup has served: after a commit, and after it was given back. A stuck node's stays for the person. */
-static void upgrade_discard_backup(Upgrade *u) {
-        cleanup_json_ json_t *order = NULL;
-        WorkerRun *run;
-
-        if (!json_bool(u->job->facts, "backup") || u->job->state == UPGRADE_STUCK || !u->node->config)
-                return;
-        order = upgrade_restore_order(u, "discard");
-        if (order)
-                (void) worker_run(u->node->daemon->workers, WORKER_RESTORE, u->node->name, u->job->id, order, 0,
-                                  on_discarded, NULL, &run);
-}
-
 /* The job is over: it becomes the node's last, and the operator's notify hooks hear of it. */
 static void upgrade_finish(Upgrade *u) {
         Node *node = u->node;
@@ -98,11 +80,11 @@ static void upgrade_finish(Upgrade *u) {
                 node->upgrade = NULL;
         if (node->monitor && !node->upgrade)
                 monitor_set_urgent(node->monitor, false);
-        upgrade_discard_backup(u);
         (void) node_run_hooks(node, "notify", u->job, on_notify_done, NULL, NULL);
         if (u->job->kind != JOB_STAGE) {
                 upgrade_job_free(node->last);
                 node->last = TAKE_PTR(u->job);
+                node_drop_backup(node, node->last);
         }
         upgrade_free(u);
         node_changed(node);
@@ -110,6 +92,20 @@ static void upgrade_finish(Upgrade *u) {
 
 static int64_t head_height(const Upgrade *u) {
         return u->node->monitor ? monitor_sample(u->node->monitor)->height : CHAIN_UNKNOWN;
+}
+
+/* A job waits where it is while no configuration says that the unit is muster's to touch. */
+static bool upgrade_is_parked(Upgrade *u) {
+        const NodeConfig *config = u->node->config;
+
+        if (config && node_config_is_managed(config))
+                return false;
+        if (config)
+                upgrade_say(u, "waits: %s says that node '%s' is the existing unit %s, which is only observed",
+                            config->path, u->node->name, config->unit);
+        else
+                upgrade_say(u, "waits: node '%s' has no readable configuration", u->node->name);
+        return true;
 }
 
 static void upgrade_enter(Upgrade *u) {
@@ -120,7 +116,8 @@ static void upgrade_enter(Upgrade *u) {
                 return;
         }
         node_changed(node);
-        entries[u->job->state](u);
+        if (!upgrade_is_parked(u))
+                entries[u->job->state](u);
 }
 
 static void upgrade_retry_owed(Upgrade *u);
@@ -294,22 +291,26 @@ void upgrade_hooks(Upgrade *u, const char *event, UpgradeWorkDone done) {
                 done(u, false, strerror(-r), NULL);
 }
 
-json_t *upgrade_restore_order(Upgrade *u, const char *verb) {
-        const NodeConfig *config = u->node->config;
+json_t *node_restore_order(const Node *node, const UpgradeJob *job, const char *verb) {
+        const NodeConfig *config = node->config;
         cleanup_json_ json_t *order = NULL;
 
         order = json_pack("{s:s, s:s, s:s, s:s++, s:s, s:s?, s:s, s:s, s:s+++}", "verb", verb, "family",
-                          config->family, "data", config->data, "state", MUSTER_STATEDIR "/nodes/", u->node->name,
-                          "/state", "upgrade", u->job->id, "domain", config->chain_id, "role",
+                          config->family, "data", config->data, "state", MUSTER_STATEDIR "/nodes/", node->name,
+                          "/state", "upgrade", job->id, "domain", config->chain_id, "role",
                           node_role_to_string(config->role), "signer", node_signer_to_string(config->signer),
-                          "release", MUSTER_STATEDIR "/nodes/", u->node->name, "/releases/", u->job->version);
+                          "release", MUSTER_STATEDIR "/nodes/", node->name, "/releases/", job->version);
         if (!order || json_put_strv(order, "protect", config->protect) < 0)
                 return NULL;
         return TAKE_PTR(order);
 }
 
+json_t *upgrade_restore_order(Upgrade *u, const char *verb) {
+        return node_restore_order(u->node, u->job, verb);
+}
+
 void upgrade_on_sample(Upgrade *u) {
-        if (samples[u->job->state] && !u->owed_reason)
+        if (samples[u->job->state] && !u->owed_reason && !upgrade_is_parked(u))
                 samples[u->job->state](u);
 }
 
@@ -375,10 +376,8 @@ int node_resume(Node *node, UpgradeJob *job) {
 void upgrade_continue(Upgrade *u) {
         const UpgradeJob *job = u->job;
 
-        if (!u->node->config) {
-                upgrade_say(u, "waits: node '%s' has no readable configuration", u->node->name);
+        if (upgrade_is_parked(u))
                 return;
-        }
         sd_journal_print(LOG_NOTICE, "Resuming the %s of node '%s' to version %s in '%s'",
                          job_kind_to_string(job->kind), u->node->name, job->version,
                          upgrade_state_to_string(job->state));

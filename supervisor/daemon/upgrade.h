@@ -45,6 +45,12 @@ void upgrade_on_unit(Upgrade *upgrade);
 int node_run_hooks(Node *node, const char *event, const UpgradeJob *job, WorkerDone done, void *userdata,
                    WorkerRun **ret);
 
+/* An order for the worker that runs as the node's user; NULL without memory. */
+json_t *node_restore_order(const Node *node, const UpgradeJob *job, const char *verb);
+
+/* Removes what @job, which is over, kept of the data; not again once it is known to be gone. */
+void node_drop_backup(Node *node, const UpgradeJob *job);
+
 const UpgradeJob *upgrade_job(const Upgrade *upgrade);
 const char *upgrade_progress(const Upgrade *upgrade); /* or NULL */
 

@@ -1,4 +1,5 @@
 #include "guard/match.h"
+#include "util/directory.h"
 #include "util/text.h"
 
 #include <fcntl.h>
@@ -59,32 +60,18 @@ static int match_entry(Match *m, int dirfd, const char *prefix, const char *name
 static int match_glob(Match *m, int dirfd, const char *prefix, const char *glob, const char *rest,
                       unsigned depth) {
         cleanup_closedir_ DIR *dir = NULL;
-        int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct dirent *entry;
+        int r;
 
-        if (fd < 0 || !(dir = fdopendir(fd))) {
-                int r = -errno;
-
-                if (fd >= 0)
-                        close(fd);
-                return fault_errno(m->reterr, r, "Failed to read the directory '%s'", prefix);
-        }
-        for (;;) {
-                struct dirent *entry;
-                int r;
-
-                errno = 0;
-                entry = readdir(dir);
-                if (!entry)
-                        return errno ? fault_errno(m->reterr, -errno, "Failed to read the directory '%s'",
-                                                   prefix)
-                                     : 0;
-                if (str_eq(entry->d_name, ".") || str_eq(entry->d_name, "..") ||
-                    fnmatch(glob, entry->d_name, 0) != 0)
+        r = directory_list(dirfd, &dir);
+        while (r >= 0 && (r = directory_next(dir, &entry)) >= 0 && entry) {
+                if (fnmatch(glob, entry->d_name, 0) != 0)
                         continue;
                 r = match_entry(m, dirfd, prefix, entry->d_name, rest, depth);
                 if (r < 0)
                         return r;
         }
+        return r < 0 ? fault_errno(m->reterr, r, "Failed to read the directory '%s'", prefix) : 0;
 }
 
 static int match_below(Match *m, int dirfd, const char *prefix, const char *rest, unsigned depth) {

@@ -59,6 +59,7 @@ typedef struct UnitFacts {
         uint64_t n_restarts; /* NRestarts: systemd's own automatic restarts; a start by hand resets it */
         uint64_t active_since_monotonic; /* ActiveEnterTimestampMonotonic, of this boot; 0: never */
         int exit_status;                 /* ExecMainStatus of the last end: a status or a signal; 0 if there was none */
+        bool job;                 /* systemd has a job queued for it: how it is now is not how it stays */
         bool permit;              /* the permit file is there; true for a unit that is only observed */
         bool stopped_by_operator; /* a stop that muster did not order is the reason that it is not running */
 } UnitFacts;

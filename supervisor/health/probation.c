@@ -84,6 +84,8 @@ static bool unit_fails(Step *s) {
         char end[UNIT_TEXT_MAX];
 
         unit_facts_end(end, facts);
+        if (facts->job && (facts->active == UNIT_ACTIVE_FAILED || facts->active == UNIT_ACTIVE_INACTIVE))
+                return false; /* between the halves of a restart */
         if (facts->active == UNIT_ACTIVE_FAILED)
                 say(s, PROBATION_FAIL, "the unit failed (%s)", end);
         else if (restarts(s) > s->config->max_restarts)

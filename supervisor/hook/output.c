@@ -5,6 +5,7 @@
 #include "hook/output.h"
 #include "util/durable.h"
 #include "util/text.h"
+#include "util/utf8.h"
 
 #include <ctype.h>
 
@@ -66,33 +67,6 @@ int hook_output_read(HookOutput *output, int fd, int echo_fd) {
         return (int) n;
 }
 
-/* Bytes of the UTF-8 sequence at @s, 0 if it is none (RFC 3629). */
-static size_t utf8_length(const unsigned char *s, size_t left) {
-        uint32_t code;
-        size_t n;
-
-        if (s[0] == 0)
-                return 0;
-        if (s[0] < 0x80)
-                return 1;
-        n = s[0] >= 0xf0 && s[0] <= 0xf4  ? 4
-            : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
-            : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
-                                          : 0;
-        if (n == 0 || n > left)
-                return 0;
-        code = s[0] & (0x7fu >> n);
-        for (size_t i = 1; i < n; i++) {
-                if ((s[i] & 0xc0) != 0x80)
-                        return 0;
-                code = code << 6 | (s[i] & 0x3f);
-        }
-        if ((n == 3 && code < 0x800) || (n == 4 && (code < 0x10000 || code > 0x10ffff)) ||
-            (code >= 0xd800 && code < 0xe000))
-                return 0;
-        return n;
-}
-
 char *hook_output_text(const HookOutput *output) {
         char *text = malloc(output->size + 1);
         size_t i = 0, n;
@@ -100,7 +74,7 @@ char *hook_output_text(const HookOutput *output) {
         if (!text)
                 return NULL;
         while (i < output->size) {
-                n = utf8_length((const unsigned char *) output->data + i, output->size - i);
+                n = output->data[i] ? utf8_length(output->data + i, output->size - i) : 0;
                 if (n == 0) {
                         text[i++] = '?';
                         continue;

@@ -19,7 +19,7 @@ typedef struct Mirror {
         const char *source; /* as given */
         char *shown;
         char *failures; /* joined by "; " */
-        bool wrong;     /* gave other content: not asked again */
+        bool wrong;     /* gave other content or has too much of it: not asked again */
         bool no_range;  /* cannot continue what is there */
 } Mirror;
 
@@ -28,6 +28,7 @@ typedef struct Download {
         FetchTarget target;
         Mirror *mirrors, *current;
         size_t n_mirrors;
+        bool no_space; /* for what one of them has */
         int dirfd;
         char *state_name;
         char *pinned; /* source that @target.etag is of */
@@ -194,15 +195,15 @@ static int try_once(Download *d, bool *ret_again, Fault *reterr) {
                 free(TAKE_PTR(d->target.etag)); /* it names another server's bytes */
         show(d, false, 0);
         r = fetch(m->source, &d->options.limits, &d->target, &why);
-        if (r == -ENOSPC && d->target.received > before)
-                (void) throw_away(d, NULL); /* the disk is full, and the node lives on it too */
-        if (r < 0)
+        if (r < 0 && r != -ENOSPC)
                 return fault_set(reterr, r, "%s", fault_text(&why, r));
         if (r == 0)
                 return judge(d, d->target.restarted, ret_again, reterr);
         if (r == FETCH_E_RANGE)
                 m->no_range = true;
-        if (r == FETCH_E_POISONED) {
+        if (r == -ENOSPC)
+                d->no_space = m->wrong = true;
+        if (r == FETCH_E_POISONED || (r == -ENOSPC && d->target.received > before)) {
                 int k = throw_away(d, reterr);
 
                 if (k < 0)
@@ -237,7 +238,7 @@ static int give_up(const Download *d, Fault *reterr) {
                         d->mirrors[i].failures ?: "not tried");
         if (fclose(f) != 0)
                 return -ENOMEM;
-        return fault_set(reterr, -EREMOTEIO, "No mirror gave the file: %s", text);
+        return fault_set(reterr, d->no_space ? -ENOSPC : -EREMOTEIO, "No mirror gave the file: %s", text);
 }
 
 static int all_rounds(Download *d, Fault *reterr) {

@@ -43,9 +43,10 @@ void download_result_done(DownloadResult *result);
 
 /*
  * 0: @dirfd/@name has the wanted digest. -EREMOTEIO: no source gave it; the
- * fault lists every source with every different reason. -ENOSPC, -EINVAL and
- * others: ours. What came so far stays for the next call, except after a wrong
- * digest or when it filled the disk.
+ * fault lists every source with every different reason. -ENOSPC: the same, and
+ * for one of them there was no room; it may be lying, so the others are asked
+ * first. -EINVAL and others: ours. What came so far stays for the next call,
+ * except after a wrong digest or when it took all the room.
  */
 int download(int dirfd, const char *name, const DownloadOptions *options, DownloadResult *ret,
              Fault *reterr);

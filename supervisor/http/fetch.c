@@ -6,6 +6,7 @@
  * a prefix of what the source sent.
  */
 #include "http/fetch.h"
+#include "util/disk.h"
 #include "util/durable.h"
 #include "util/text.h"
 #include "muster-build.h"
@@ -15,7 +16,6 @@
 #include <inttypes.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #define HEADERS_MAX (64 * 1024)
 #define COPY_STEP   (256 * 1024)
@@ -109,23 +109,30 @@ static int too_large(const FetchLimits *limits, uint64_t total, Fault *reterr) {
                          format_size(has, total), format_size(most, limits->max_size));
 }
 
-static int no_space(uint64_t need, uint64_t free_bytes, Fault *reterr) {
-        char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
+/* @more: bytes that are sure to come; a source that tells no length may send any number. */
+static int check_space(const FetchTarget *t, uint64_t more, Fault *reterr) {
+        char need[SIZE_TEXT_MAX], room[SIZE_TEXT_MAX], has[SIZE_TEXT_MAX];
+        uint64_t bytes;
+        int r;
 
-        return fault_set(reterr, -ENOSPC, "No space for the download: %s more are needed, %s are free",
-                         format_size(a, need), format_size(b, free_bytes));
+        r = disk_room(t->fd, &bytes);
+        if (r < 0)
+                return fault_errno(reterr, r, "Failed to ask for free space");
+        if (more <= bytes)
+                return 0;
+        format_size(room, bytes);
+        if (t->total == 0)
+                return fault_set(reterr, -ENOSPC,
+                                 "No space for the download: no end after %s, and no more than %s may be taken from "
+                                 "the node's disk",
+                                 format_size(has, t->offset), room);
+        return fault_set(reterr, -ENOSPC,
+                         "No space for the download: %s more are needed, %s may be taken from the node's disk",
+                         format_size(need, more), room);
 }
 
-static int check_space(const FetchTarget *t, Fault *reterr) {
-        uint64_t need = t->total > t->offset ? t->total - t->offset : 0, free_bytes;
-        struct statvfs fs;
-
-        if (fstatvfs(t->fd, &fs) < 0)
-                return fault_errno(reterr, -errno, "Failed to ask for free space");
-        free_bytes = (uint64_t) fs.f_bavail * fs.f_frsize;
-        if (fs.f_blocks == 0 || need <= free_bytes) /* a memfd has no blocks to count */
-                return 0;
-        return no_space(need, free_bytes, reterr);
+static uint64_t rest_of(const FetchTarget *t) {
+        return t->total > t->offset ? t->total - t->offset : 0;
 }
 
 static int start_over(FetchTarget *t, Fault *reterr) {
@@ -138,19 +145,19 @@ static int start_over(FetchTarget *t, Fault *reterr) {
 
 static int append(FetchTarget *t, const FetchLimits *limits, const char *data, size_t size, Fault *reterr) {
         char most[SIZE_TEXT_MAX];
-        struct statvfs fs;
+        int r;
 
         if (size > limits->max_size || t->offset > limits->max_size - size)
                 return fault_set(reterr, FETCH_E_POISONED, "sent more than the %s that are accepted",
                                  format_size(most, limits->max_size));
+        r = check_space(t, size, reterr);
+        if (r < 0)
+                return r;
         while (size > 0) {
                 ssize_t n = pwrite(t->fd, data, size, (off_t) t->offset);
 
                 if (n < 0 && errno == EINTR)
                         continue;
-                if (n < 0 && errno == ENOSPC && fstatvfs(t->fd, &fs) >= 0)
-                        return no_space(t->total > t->offset ? t->total - t->offset : size,
-                                        (uint64_t) fs.f_bavail * fs.f_frsize, reterr);
                 if (n < 0)
                         return fault_errno(reterr, -errno, "Failed to write the download");
                 data += n;
@@ -247,7 +254,7 @@ static int begin(Response *r) {
                         return k;
         }
         t->total = total;
-        k = check_space(t, &r->why);
+        k = check_space(t, rest_of(t), &r->why);
         if (k < 0)
                 return k;
         free(t->etag);
@@ -501,7 +508,7 @@ static int fetch_path(const char *source, const FetchLimits *limits, FetchTarget
                 return r;
         t->total = (uint64_t) st.st_size;
         free(TAKE_PTR(t->etag));
-        r = check_space(t, reterr);
+        r = check_space(t, rest_of(t), reterr);
         if (r >= 0 && t->began)
                 r = t->began(t);
         return r >= 0 ? copy_file(in, limits, t, reterr) : r;

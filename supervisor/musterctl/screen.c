@@ -9,6 +9,7 @@
 #include <wchar.h>
 
 #include "util/text.h"
+#include "util/utf8.h"
 
 static unsigned number_from(const char *variable) {
         const char *text = getenv(variable);
@@ -63,27 +64,6 @@ const char *screen_ellipsis(const Screen *screen) {
         return screen->utf8 ? "\u2026" : "...";
 }
 
-/* Length of the well-formed UTF-8 sequence at @s, its code point in *ret; 0 if there is none. */
-static unsigned utf8_decode(const unsigned char *s, uint32_t *ret) {
-        static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-        unsigned length = s[0] < 0x80             ? 1
-                          : (s[0] & 0xe0) == 0xc0 ? 2
-                          : (s[0] & 0xf0) == 0xe0 ? 3
-                          : (s[0] & 0xf8) == 0xf0 ? 4
-                                                  : 0;
-        uint32_t c = length == 1 ? s[0] : length ? s[0] & (0x7fu >> length) : 0;
-
-        for (unsigned i = 1; i < length; i++) {
-                if ((s[i] & 0xc0) != 0x80)
-                        return 0;
-                c = c << 6 | (s[i] & 0x3f);
-        }
-        if (!length || c < least[length] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-                return 0;
-        *ret = c;
-        return length;
-}
-
 static bool turns_text(uint32_t c) {
         return (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
                (c >= 0x2060 && c <= 0x2069) || c == 0xfeff;
@@ -91,18 +71,19 @@ static bool turns_text(uint32_t c) {
 
 typedef struct Glyph {
         const char *bytes;
-        unsigned length, width;
+        size_t length;
+        unsigned width;
 } Glyph;
 
 /* The next thing to show; advances *s. false at the end. */
 static bool glyph_next(const Screen *screen, const char **s, Glyph *ret) {
         uint32_t c = 0;
-        unsigned length;
+        size_t length;
         int width;
 
         if (!**s)
                 return false;
-        length = utf8_decode((const unsigned char *) *s, &c);
+        length = utf8_decode(*s, SIZE_MAX, &c);
         *ret = (Glyph){ "?", 1, 1 };
         if (c == '\n' || c == '\r' || c == '\t')
                 ret->bytes = " ";

@@ -25,9 +25,10 @@ static void put_quoted(FILE *f, const char *word) {
         fputc('\'', f);
 }
 
-/* "scheme://user:secret@host/..." without what is between "//" and "@". */
+/* "scheme://user:secret@host/path?token=secret" without what is between "//" and "@", and behind "?". */
 static int without_credentials(const char *word, char **ret) {
-        const char *authority = strstr(word, "://"), *at = NULL;
+        const char *authority = strstr(word, "://"), *at = NULL, *query = NULL;
+        size_t end;
         char *copy;
 
         if (authority) {
@@ -36,8 +37,12 @@ static int without_credentials(const char *word, char **ret) {
                         if (*p == '@')
                                 at = p;
         }
-        if (at ? asprintf(&copy, "%.*s***%s", (int) (authority - word), word, at) < 0
-               : !(copy = strdup(word)))
+        query = authority ? strchr(authority, '?') : NULL;
+        end = query ? (size_t) (query - word) : strlen(word);
+        if (!at)
+                at = authority = word;
+        if (asprintf(&copy, "%.*s%s%.*s%s", (int) (authority - word), word, at > authority ? "***" : "",
+                     (int) (end - (size_t) (at - word)), at, query ? "?***" : "") < 0)
                 return -ENOMEM;
         *ret = copy;
         return 0;

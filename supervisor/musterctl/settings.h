@@ -17,7 +17,8 @@ extern Settings settings;
 
 /*
  * Joins @argv as a shell would read it, "musterctl" for argv[0]. Credentials in
- * URLs ("https://user:secret@host") become "***": the journal is readable by all.
+ * URLs ("https://user:secret@host") and what follows "?" become "***": the
+ * journal is readable by all.
  */
 int command_line(int argc, char *const *argv, char **ret);
 

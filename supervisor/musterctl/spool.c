@@ -10,11 +10,13 @@
 #include <sys/stat.h>
 
 #include "crypto/sha256.h"
+#include "crypto/sshsig.h"
 #include "musterctl/outcome.h"
 #include "util/durable.h"
 #include "util/text.h"
 
-#define COPY_SIZE (1024 * 1024)
+#define COPY_SIZE        (1024 * 1024)
+#define SIGNATURES_A_FILE 10 /* as upgrade/publisher.c looks for them */
 
 static bool is_url(const char *source) {
         return str_starts(source, "http://") || str_starts(source, "https://");
@@ -160,6 +162,58 @@ static int check_digest(int fd, const char *path, const char *sha256, Fault *ret
         return str_eq(hex, sha256) ? 0 : wrong_digest(path, hex, sha256, reterr);
 }
 
+/* A link beside somebody's file may name any file that root can read, and the copy is for all: no more than signatures. */
+static int copy_signature(int dirfd, const char *from, const char *to, Fault *reterr) {
+        cleanup_(sshsig_freep) SshSig *sig = NULL;
+        cleanup_free_ char *text = NULL;
+        cleanup_fault_ Fault why = {};
+        size_t size;
+        int r;
+
+        r = read_small_file(AT_FDCWD, from, SSHSIG_MAX, &text, &size);
+        if (r == -ENOENT)
+                return 0;
+        if (r < 0)
+                return fault_errno(reterr, r, "Failed to read the signature '%s'", from);
+        r = sshsig_parse(text, size, &sig, &why);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0 && r != -ENOTSUP) /* of another kind of key: it does not count, and the worker says so */
+                return fault_set(reterr, CTL_FAILED, "'%s' is not copied into the spool (%s): move it away", from,
+                                 fault_text(&why, r));
+        r = durable_write(dirfd, to, text, size, 0644);
+        return r < 0 ? fault_errno(reterr, r, "Failed to copy the signature '%s' into the spool", from) : 0;
+}
+
+static const char *file_path(const char *source) {
+        return str_starts(source, "file:///") ? source + strlen("file://") : source;
+}
+
+int spool_signatures(const char *spool, const char *source, const char *copy, Fault *reterr) {
+        const char *path = file_path(source), *name = strrchr(copy, '/');
+        cleanup_fd_ int dirfd = -1;
+
+        if (!name || (size_t) (name - copy) != strlen(spool) || !str_starts(copy, spool))
+                return 0;
+        dirfd = open_spool(spool, reterr);
+        if (dirfd < 0)
+                return dirfd;
+        for (int i = 0; i < SIGNATURES_A_FILE; i++) {
+                cleanup_free_ char *from = NULL, *to = NULL;
+                char suffix[16] = ".sig";
+                int r;
+
+                if (i > 0)
+                        snprintf(suffix, sizeof suffix, ".sig.%d", i);
+                if (asprintf(&from, "%s%s", path, suffix) < 0 || asprintf(&to, "%s%s", name + 1, suffix) < 0)
+                        return -ENOMEM;
+                r = copy_signature(dirfd, from, to, reterr);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
 int spool_source(const char *spool, const char *source, const char *sha256, char **ret, Fault *reterr) {
         cleanup_free_ char *path = NULL;
         cleanup_fd_ int fd = -1;
@@ -172,7 +226,7 @@ int spool_source(const char *spool, const char *source, const char *sha256, char
         }
         if (strstr(source, "://") && !str_starts(source, "file:///"))
                 return fault_set(reterr, CTL_USAGE, "'%s': expected http://, https:// or a file", source);
-        path = realpath(str_starts(source, "file:///") ? source + 7 : source, NULL);
+        path = realpath(file_path(source), NULL);
         if (!path)
                 return fault_errno(reterr, -errno, "Failed to find the file '%s'", source);
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

@@ -13,6 +13,12 @@
  */
 int spool_source(const char *spool, const char *source, const char *sha256, char **ret, Fault *reterr);
 
+/*
+ * Copies publisher signatures (@source.sig, @source.sig.1 to @source.sig.9) along to beside @copy, which
+ * spool_source() made in @spool or handed on: then there is nothing to do. 0, CTL_FAILED or -errno.
+ */
+int spool_signatures(const char *spool, const char *source, const char *copy, Fault *reterr);
+
 /* Whether muster-stage can read @path (absolute, resolved) where it lies: 0, or CTL_FAILED with why not and
  * what to do. */
 int spool_check_readable(const char *path, Fault *reterr);

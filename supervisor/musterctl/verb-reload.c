@@ -32,11 +32,15 @@ static bool report(const json_t *manager) {
 }
 
 int verb_reload(int argc, char *argv[]) {
-        const ArgSpec spec = { "reload", NULL, 0, 0, 0, "The same as: systemctl reload musterd" };
+        const ArgSpec spec = { "reload", NULL,
+                               0,        0,
+                               0,        "Takes what is good: of a broken file the node's old configuration stays.\n"
+                                         "systemctl reload musterd takes nothing if anything is broken." };
         cleanup_(daemon_freep) Daemon *daemon = NULL;
         cleanup_json_ json_t *manager = NULL;
         cleanup_fault_ Fault fault = {};
         char **operands;
+        bool taken;
         int r;
 
         if (!args_parse(&spec, argc, argv, &operands, &r))
@@ -44,11 +48,14 @@ int verb_reload(int argc, char *argv[]) {
         r = daemon_open(&daemon, &fault);
         if (r == 0)
                 r = daemon_manage(daemon, "Reload", &fault);
-        if (r == 0)
-                r = daemon_describe(daemon, &manager, &fault);
+        taken = r == 0;
+        if (r == 0 || r == CTL_FAILED) /* then some file is broken: each is named below */
+                r = daemon_describe(daemon, &manager, taken ? &fault : NULL);
         if (r == 0 && settings.json)
                 r = print_json(manager);
         if (r != 0)
                 return complain(r, &fault);
-        return report(manager) ? 0 : CTL_FAILED;
+        if (report(manager) && !taken)
+                return complain(CTL_FAILED, &fault);
+        return taken ? CTL_OK : CTL_FAILED;
 }

@@ -38,6 +38,8 @@ static int run(const char *name, bool wait) {
                 return complain(-ENOMEM, NULL);
         r = nodes_open(name, &daemon, &manager, &node, &fault);
         if (r == 0)
+                r = node_may_act(node, &fault);
+        if (r == 0)
                 r = show_and_ask(node, &fault);
         if (r == 0 && wait)
                 r = watch_new(daemon, name, JOB_PATIENCE, &watch, &fault);

@@ -81,6 +81,8 @@ static int add_sources(json_t *options, const StageOrder *o, char *const *source
                 cleanup_free_ char *path = NULL;
                 int r = spool_source(SPOOL, *source, o->digest, &path, reterr);
 
+                if (r == 0 && o->signers)
+                        r = spool_signatures(SPOOL, *source, path, reterr);
                 if (r == 0)
                         r = strv_append(&paths, path);
                 if (r != 0)
@@ -114,6 +116,8 @@ static int run(const StageOrder *o, const char *name, char *const *sources) {
         int r;
 
         r = nodes_open(name, &daemon, &manager, &node, &fault);
+        if (r == 0)
+                r = node_may_act(node, &fault);
         if (r == 0)
                 r = make_options(o, sources, &options, &fault);
         if (r == 0 && !o->no_wait)

@@ -128,6 +128,8 @@ static int run(const UpgradeOptions *o, const char *name) {
 
         r = nodes_open(name, &daemon, &manager, &node, &fault);
         if (r == 0)
+                r = node_may_act(node, &fault);
+        if (r == 0)
                 r = check_staged(node, o->plan.version, &fault);
         if (r == 0)
                 r = show_and_ask(&o->plan, node, &fault);

@@ -13,6 +13,7 @@
 #include "util/durable.h"
 #include "util/name.h"
 #include "util/text.h"
+#include "util/tree.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -12,7 +12,7 @@
  */
 #include "guard/check.h"
 #include "snapshot/protect.h"
-#include "snapshot/tree.h"
+#include "snapshot/clone.h"
 
 typedef struct Backup {
         const char *job;             /* the upgrade's */

@@ -5,7 +5,7 @@
 #include "snapshot/protect.h"
 #include "crypto/sha256.h"
 #include "guard/match.h"
-#include "snapshot/tree.h"
+#include "snapshot/clone.h"
 #include "util/text.h"
 
 #include <fcntl.h>

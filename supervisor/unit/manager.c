@@ -100,8 +100,9 @@ static int on_job_queued(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-static int on_subscribed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return 0; /* an error means that this connection is subscribed already */
+/* To Subscribe an error means that this connection is subscribed already; the others are asked for on the side. */
+static int on_ignored(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return 0;
 }
 
 int unit_manager_new(sd_bus *bus, UnitManager **ret) {
@@ -116,7 +117,7 @@ int unit_manager_new(sd_bus *bus, UnitManager **ret) {
         if (r < 0)
                 return r;
         r = sd_bus_call_method_async(bus, &manager->subscribe, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                                     "Subscribe", on_subscribed, manager, NULL);
+                                     "Subscribe", on_ignored, manager, NULL);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(manager);
@@ -169,9 +170,24 @@ int unit_job_start(UnitManager *manager, const char *method, const char *unit, U
         return 0;
 }
 
+/* systemd lets those cancel a job who asked for it, without a question to polkit. */
+UnitJob *unit_job_withdraw(UnitJob *job) {
+        if (job && job->manager && job->path)
+                (void) sd_bus_call_method_async(job->manager->bus, NULL, SYSTEMD_NAME, job->path,
+                                                "org.freedesktop.systemd1.Job", "Cancel", on_ignored, NULL, NULL);
+        return unit_job_free(job);
+}
+
+int unit_stop_worker(UnitManager *manager, const char *unit) {
+        if (!manager)
+                return -ENOTCONN;
+        return sd_bus_call_method_async(manager->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, "StopUnit",
+                                        on_ignored, NULL, "ss", unit, "replace");
+}
+
 int unit_reset_failed(UnitManager *manager, const char *unit) {
         if (!manager)
                 return -ENOTCONN;
         return sd_bus_call_method_async(manager->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                                        "ResetFailedUnit", on_subscribed, NULL, "s", unit);
+                                        "ResetFailedUnit", on_ignored, NULL, "s", unit);
 }

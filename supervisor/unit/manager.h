@@ -1,7 +1,7 @@
 #pragma once
 /*
  * systemd's Manager over one bus connection: jobs on units and their outcome.
- * Only asynchronous calls, job mode "fail". A lost connection is an outcome:
+ * Only asynchronous calls, job mode "fail" but for the end of a worker. A lost connection is an outcome:
  * every pending job reports UNIT_JOB_LOST when the UnitManager is freed.
  */
 #include <systemd/sd-bus.h>
@@ -43,6 +43,15 @@ int unit_job_start(UnitManager *manager, const char *method, const char *unit, U
 /* Loses interest in the outcome; the job itself goes on in systemd. Returns NULL. */
 UnitJob *unit_job_free(UnitJob *job);
 DEFINE_CLEANUP(UnitJob *, unit_job_free)
+
+/* The same, but takes back what systemd has not carried out yet: a start that nobody waits for must not come later. */
+UnitJob *unit_job_withdraw(UnitJob *job);
+
+/*
+ * Stops a unit that nobody but us starts; nothing waits for it. The start job
+ * of a oneshot unit lasts as long as its work: it is replaced.
+ */
+int unit_stop_worker(UnitManager *manager, const char *unit);
 
 /* Clears the failed state and the start limit; nothing waits for it. */
 int unit_reset_failed(UnitManager *manager, const char *unit);

@@ -18,7 +18,7 @@ struct UnitWatch {
 
 typedef struct UnitProperty {
         const char *name;
-        char type; /* D-Bus: s, u, i, t; 'y' stands for "ay" as 16 bytes */
+        char type; /* D-Bus: s, u, i, t; 'y' stands for "ay" as 16 bytes, 'r' for the "u" of "(uo)" */
         size_t offset;
 } UnitProperty;
 
@@ -33,6 +33,7 @@ static const UnitProperty properties[] = {
         { "ControlGroup", 's', FIELD(cgroup) },
         { "UnitFileState", 's', FIELD(unit_file_state) },
         { "InvocationID", 'y', FIELD(invocation) },
+        { "Job", 'r', FIELD(job) },
         { "MainPID", 'u', FIELD(main_pid) },
         { "NRestarts", 'u', FIELD(n_restarts) },
         { "ExecMainCode", 'i', FIELD(exec_main_code) },
@@ -74,11 +75,16 @@ static int read_property(sd_bus_message *m, const UnitProperty *property, UnitSt
         const char *text;
         int r;
 
-        r = sd_bus_message_enter_container(m, 'v', property->type == 'y' ? "ay" : signature);
+        r = sd_bus_message_enter_container(m, 'v',
+                                           property->type == 'y'   ? "ay"
+                                           : property->type == 'r' ? "(uo)"
+                                                                   : signature);
         if (r < 0)
                 return r;
         if (property->type == 'y')
                 r = read_invocation(m, field);
+        else if (property->type == 'r')
+                r = sd_bus_message_read(m, "(uo)", field, NULL);
         else if (property->type == 's') {
                 r = sd_bus_message_read_basic(m, 's', &text);
                 if (r >= 0)

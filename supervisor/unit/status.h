@@ -13,6 +13,7 @@ typedef struct UnitStatus {
         char *load_state, *active_state, *sub_state, *result, *status_text, *cgroup, *unit_file_state;
         char invocation[33]; /* hex; "" without one */
         uint32_t main_pid, n_restarts;
+        uint32_t job; /* id of the job that systemd has queued for it; 0: none */
         int32_t exec_main_code, exec_main_status;
         uint64_t active_enter_realtime, active_enter_monotonic;
         uint64_t exec_main_exit_realtime, exec_main_exit_monotonic;

@@ -161,13 +161,11 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
         char limit[DURATION_TEXT_MAX];
         cleanup_free_ char *text = NULL;
         WorkerRun *run = userdata;
-        UnitJob *stop = NULL;
 
         if (asprintf(&text, "%s was stopped: it was not done after %s", run->unit,
                      format_duration(limit, run->timeout_usec)) < 0)
                 text = NULL;
-        if (unit_job_start(run->pool->manager, "StopUnit", run->unit, NULL, NULL, &stop) >= 0)
-                unit_job_free(stop);
+        (void) unit_stop_worker(run->pool->manager, run->unit);
         worker_run_finish(run, false, text ?: "timeout", NULL);
         return 0;
 }
@@ -268,13 +266,12 @@ int worker_run(WorkerPool *pool, WorkerKind kind, const char *node, const char *
 
 WorkerRun *worker_run_cancel(WorkerRun *run) {
         WorkerPool *pool;
-        UnitJob *stop = NULL;
 
         if (!run)
                 return NULL;
         pool = run->pool;
-        if (run->running && pool->manager && unit_job_start(pool->manager, "StopUnit", run->unit, NULL, NULL, &stop) >= 0)
-                unit_job_free(stop);
+        if (run->running)
+                (void) unit_stop_worker(pool->manager, run->unit);
         worker_run_unlink(run);
         worker_run_free(run);
         worker_pool_next(pool);

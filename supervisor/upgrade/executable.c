@@ -1,4 +1,5 @@
 #include "upgrade/executable.h"
+#include "upgrade/binary.h"
 #include "util/text.h"
 
 #include <elf.h>
@@ -12,58 +13,14 @@ typedef struct Head {
         size_t size;
 } Head;
 
-static int read_head(const char *path, Head *head) {
-        cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        ssize_t n;
+static int read_head(int fd, Head *head) {
+        ssize_t n = pread(fd, head->bytes, sizeof head->bytes - 1, 0);
 
-        if (fd < 0)
-                return -errno;
-        n = read(fd, head->bytes, sizeof head->bytes - 1);
         if (n < 0)
                 return -errno;
         head->size = (size_t) n;
         head->bytes[n] = 0;
         return 0;
-}
-
-static bool is_elf(const Head *head) {
-        return head->size >= sizeof(Elf32_Ehdr) && memcmp(head->bytes, ELFMAG, SELFMAG) == 0;
-}
-
-/* e_machine sits at one offset in both classes; byte order by the file. */
-static unsigned elf_machine(const Head *head) {
-        unsigned low = head->bytes[offsetof(Elf32_Ehdr, e_machine)];
-        unsigned high = head->bytes[offsetof(Elf32_Ehdr, e_machine) + 1];
-
-        return head->bytes[EI_DATA] == ELFDATA2MSB ? low << 8 | high : high << 8 | low;
-}
-
-static const char *machine_name(unsigned machine) {
-        switch (machine) {
-        case EM_X86_64:
-                return "x86-64";
-        case EM_386:
-                return "x86 (32 bit)";
-        case EM_AARCH64:
-                return "ARM64";
-        case EM_ARM:
-                return "ARM (32 bit)";
-        case EM_RISCV:
-                return "RISC-V";
-        case EM_PPC64:
-                return "POWER";
-        case EM_S390:
-                return "IBM Z";
-        default:
-                return "another machine";
-        }
-}
-
-/* Our own header tells what this machine's binaries look like. */
-static unsigned own_machine(void) {
-        Head self;
-
-        return read_head("/proc/self/exe", &self) >= 0 && is_elf(&self) ? elf_machine(&self) : EM_NONE;
 }
 
 /* PT_INTERP of a native 64-bit binary, or the "#!" line's program. False: none that could be read. */
@@ -77,8 +34,9 @@ static bool find_interpreter(const Head *head, char ret[static PATH_MAX]) {
                 snprintf(ret, PATH_MAX, "%.*s", (int) strcspn(start, " \t\n"), start);
                 return true;
         }
-        if (!is_elf(head) || head->size < sizeof *elf || head->bytes[EI_CLASS] != ELFCLASS64 ||
-            elf->e_phentsize != sizeof(Elf64_Phdr) || elf->e_phoff > head->size)
+        if (head->size < sizeof *elf || memcmp(head->bytes, ELFMAG, SELFMAG) != 0 ||
+            head->bytes[EI_CLASS] != ELFCLASS64 || elf->e_phentsize != sizeof(Elf64_Phdr) ||
+            elf->e_phoff > head->size)
                 return false;
         for (size_t i = 0; i < elf->e_phnum; i++) {
                 size_t at = elf->e_phoff + i * sizeof(Elf64_Phdr);
@@ -119,23 +77,20 @@ static int explain_access(const char *path, int r, Fault *reterr) {
 int executable_explain(const char *path, int r, Fault *reterr) {
         char interpreter[PATH_MAX];
         Head head = { .size = 0 };
+        cleanup_fd_ int fd = -1;
         int k;
 
         if (r == -EACCES || r == -EPERM)
                 return explain_access(path, r, reterr);
-        k = read_head(path, &head);
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        k = fd < 0 ? -errno : read_head(fd, &head);
         if (k < 0)
                 return fault_errno(reterr, k, "Failed to read the binary '%s'", path);
         if (r == -ENOENT && find_interpreter(&head, interpreter))
                 return fault_set(reterr, r,
                                  "'%s' needs the interpreter '%s', which is not on this host: install it",
                                  path, interpreter);
-        if (r == -ENOEXEC && !is_elf(&head))
-                return fault_set(reterr, r, "'%s' is neither an ELF binary nor a script with a '#!' line",
-                                 path);
-        if (r == -ENOEXEC && elf_machine(&head) != own_machine())
-                return fault_set(reterr, r, "'%s' is a binary for %s (ELF machine %u), this host is %s",
-                                 path, machine_name(elf_machine(&head)), elf_machine(&head),
-                                 machine_name(own_machine()));
+        if (r == -ENOEXEC && binary_check(fd, path, reterr) == -ENOEXEC)
+                return r;
         return fault_errno(reterr, r, "Failed to execute '%s'", path);
 }

@@ -6,6 +6,7 @@
 #include "upgrade/links.h"
 #include "crypto/sha256.h"
 #include "upgrade/manifest.h"
+#include "util/directory.h"
 #include "util/durable.h"
 #include "util/name.h"
 #include "util/text.h"
@@ -129,21 +130,21 @@ static int by_name(const void *a, const void *b) {
 int release_accepted_list(int node_dirfd, char ***ret, Fault *reterr) {
         cleanup_strv_ char **list = calloc(1, sizeof *list);
         cleanup_closedir_ DIR *dir = NULL;
-        int fd;
+        cleanup_fd_ int fd = -1;
+        struct dirent *entry;
+        int r;
 
         if (!list)
                 return -ENOMEM;
         fd = open_staged(node_dirfd, reterr);
         if (fd < 0)
                 return fd;
-        dir = fdopendir(fd);
-        if (!dir) {
-                close(fd);
-                return -ENOMEM;
-        }
-        for (struct dirent *entry; (entry = readdir(dir));)
+        r = directory_list(fd, &dir);
+        while (r >= 0 && (r = directory_next(dir, &entry)) >= 0 && entry)
                 if (version_is_valid(entry->d_name) && strv_append(&list, entry->d_name) < 0)
                         return -ENOMEM;
+        if (r < 0)
+                return fault_errno(reterr, r, "Failed to list 'staged'");
         qsort(list, strv_length(list), sizeof *list, by_name);
         *ret = TAKE_PTR(list);
         return 0;

@@ -9,6 +9,7 @@
  */
 #include "upgrade/manifest.h"
 #include "crypto/sha256.h"
+#include "util/directory.h"
 #include "util/durable.h"
 #include "util/name.h"
 #include "util/text.h"
@@ -151,29 +152,18 @@ static int walk_name(int dirfd, const char *prefix, const char *name, Manifest *
 
 static int walk_directory(int dirfd, const char *prefix, Manifest *m, Fault *reterr) {
         cleanup_closedir_ DIR *dir = NULL;
-        cleanup_fd_ int fd = -1;
+        struct dirent *entry;
+        int r;
 
-        fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return fault_errno(reterr, -errno, "Failed to open '%s'", *prefix ? prefix : ".");
-        dir = fdopendir(fd);
-        if (!dir)
-                return -errno;
-        TAKE_FD(fd);
-        for (;;) {
-                struct dirent *d;
-                int r;
-
-                errno = 0;
-                d = readdir(dir);
-                if (!d)
-                        return errno ? fault_errno(reterr, -errno, "Failed to list '%s'", prefix) : 0;
-                if (str_eq(d->d_name, ".") || str_eq(d->d_name, ".."))
-                        continue;
-                r = walk_name(dirfd, prefix, d->d_name, m, reterr);
+        r = directory_list(dirfd, &dir);
+        if (r < 0)
+                return fault_errno(reterr, r, "Failed to open '%s'", *prefix ? prefix : ".");
+        while ((r = directory_next(dir, &entry)) >= 0 && entry) {
+                r = walk_name(dirfd, prefix, entry->d_name, m, reterr);
                 if (r < 0)
                         return r;
         }
+        return r < 0 ? fault_errno(reterr, r, "Failed to list '%s'", *prefix ? prefix : ".") : 0;
 }
 
 /* What is there, sorted, without digests. */

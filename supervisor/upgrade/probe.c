@@ -1,9 +1,9 @@
 #include "upgrade/probe.h"
-#include "snapshot/tree.h"
 #include "upgrade/child.h"
 #include "upgrade/executable.h"
 #include "upgrade/invocation.h"
 #include "util/text.h"
+#include "util/tree.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -10,6 +10,7 @@
 #include "upgrade/child.h"
 #include "upgrade/probe.h"
 #include "util/text.h"
+#include "util/tree.h"
 
 #include <curl/curl.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
  * takes. The node itself may run meanwhile; nothing of it is touched.
  */
 #include "chain/family.h"
-#include "snapshot/tree.h"
+#include "snapshot/clone.h"
 
 typedef struct Rehearsal {
         const ChainFamily *family;

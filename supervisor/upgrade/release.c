@@ -11,11 +11,12 @@
 #include "upgrade/release.h"
 #include "http/download.h"
 #include "upgrade/publisher.h"
-#include "upgrade/tree.h"
 #include "upgrade/unpack.h"
+#include "util/directory.h"
 #include "util/durable.h"
 #include "util/name.h"
 #include "util/text.h"
+#include "util/tree.h"
 #include "worker/order.h"
 
 #include <fcntl.h>
@@ -159,25 +160,18 @@ static int lock(int releases_dirfd, int *ret, Fault *reterr) {
 /* Finishes what a killed discard began, of whatever version. */
 static int remove_discarded(int releases_dirfd, Fault *reterr) {
         cleanup_closedir_ DIR *dir = NULL;
-        cleanup_fd_ int fd = openat(releases_dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        struct dirent *d;
+        struct dirent *entry;
+        int r;
 
-        if (fd < 0)
-                return -errno;
-        dir = fdopendir(fd);
-        if (!dir)
-                return -errno;
-        TAKE_FD(fd);
-        while ((d = readdir(dir))) {
-                int r;
-
-                if (!str_starts(d->d_name, DISCARD_PREFIX))
+        r = directory_list(releases_dirfd, &dir);
+        while (r >= 0 && (r = directory_next(dir, &entry)) >= 0 && entry) {
+                if (!str_starts(entry->d_name, DISCARD_PREFIX))
                         continue;
-                r = tree_remove(releases_dirfd, d->d_name, reterr);
+                r = tree_remove(releases_dirfd, entry->d_name, reterr);
                 if (r < 0)
                         return r;
         }
-        return 0;
+        return r < 0 ? fault_errno(reterr, r, "Failed to list the releases") : 0;
 }
 
 static int join_lines(const char *first, char *const *lines, char **ret, size_t *ret_size) {

@@ -227,7 +227,8 @@ static int archive_failed(const Unpacker *u, struct archive *a, const char *wher
 static int unpack_file(Unpacker *u, struct archive *a, struct archive_entry *entry, const char *path,
                        Fault *reterr) {
         cleanup_fd_ int fd = -1;
-        uint64_t size = archive_entry_size_is_set(entry) ? (uint64_t) archive_entry_size(entry) : 0;
+        bool told = archive_entry_size_is_set(entry);
+        uint64_t size = told ? (uint64_t) archive_entry_size(entry) : 0, left = told ? size : UINT64_MAX;
         int r;
 
         r = check_room(u, path, size, reterr);
@@ -243,6 +244,11 @@ static int unpack_file(Unpacker *u, struct archive *a, struct archive_entry *ent
                         return archive_failed(u, a, path, reterr);
                 if (n == 0)
                         return 0;
+                if ((uint64_t) n > left)
+                        return fault_set(reterr, -EBADMSG,
+                                         "Entry '%s' has more than the %" PRIu64 " bytes that the archive tells",
+                                         path, size);
+                left -= (uint64_t) n;
                 r = write_some(u, fd, path, (size_t) n, reterr);
                 if (r < 0)
                         return r;

@@ -1,4 +1,5 @@
 #include "util/utf8.h"
+#include "util/cleanup.h"
 
 #include <string.h>
 
@@ -14,14 +15,8 @@ static const Lead leads[] = {
         { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
 };
 
-size_t utf8_length(const char *s, size_t left) {
-        const unsigned char *p = (const unsigned char *) s;
-
-        if (left == 0)
-                return 0;
-        if (p[0] < 0x80)
-                return 1;
-        for (const Lead *lead = leads; lead < leads + sizeof leads / sizeof leads[0]; lead++) {
+static size_t lead_length(const unsigned char *p, size_t left) {
+        for (const Lead *lead = leads; lead < leads + ELEMENTSOF(leads); lead++) {
                 if (p[0] < lead->first || p[0] > lead->last)
                         continue;
                 if (left < lead->length || p[1] < lead->low || p[1] > lead->high)
@@ -32,6 +27,33 @@ size_t utf8_length(const char *s, size_t left) {
                 return lead->length;
         }
         return 0;
+}
+
+size_t utf8_decode(const char *s, size_t left, uint32_t *ret) {
+        const unsigned char *p = (const unsigned char *) s;
+        uint32_t code;
+        size_t n;
+
+        if (left == 0)
+                return 0;
+        if (p[0] < 0x80) {
+                *ret = p[0];
+                return 1;
+        }
+        n = lead_length(p, left);
+        if (n == 0)
+                return 0;
+        code = p[0] & (0x7fu >> n);
+        for (size_t i = 1; i < n; i++)
+                code = code << 6 | (p[i] & 0x3f);
+        *ret = code;
+        return n;
+}
+
+size_t utf8_length(const char *s, size_t left) {
+        uint32_t code;
+
+        return utf8_decode(s, left, &code);
 }
 
 char *utf8_clean(const char *s) {

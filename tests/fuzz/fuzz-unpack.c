@@ -4,7 +4,7 @@
  * and nothing appears beside the tree.
  */
 #include "upgrade/manifest.h"
-#include "upgrade/tree.h"
+#include "util/tree.h"
 #include "upgrade/unpack.h"
 
 #include <assert.h>

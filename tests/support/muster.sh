@@ -20,10 +20,12 @@
 #   node_get HOST NODE FIELD        a field of Node.Describe() (jq path without the dot), "null" if unknown
 #   job_state HOST NODE             state of the running job, else of the last one
 #   job_is HOST NODE STATE          for until_true
+#   progress_says HOST NODE TEXT    for until_true: what the running job says of itself
 #   staging_is HOST NODE STATE      for until_true: of a staging under way
 #   node_height HOST NODE           as the node's own RPC says; empty if it does not
 #   node_rpc_height_above HOST NODE N   for until_true
 #   node_pid HOST NODE              MainPID inside
+#   node_runs_version HOST NODE     the version that its process was started from; empty if there is none
 #   instances_never_overlap HOST NODE   the node's own log shows one instance at a time
 #   node_data HOST NODE             path of its data directory outside
 #   node_witness HOST NODE          path of its witness directory outside
@@ -35,6 +37,9 @@
 #   gate_close HOST NODE EVENT      from now on the hook of that node waits
 #   gate_open HOST NODE EVENT
 #   gate_is_waited_at HOST NODE EVENT   for until_true
+#   gate_put_start HOST NODE        a drop-in by which the unit waits at the gate "start" before it comes up
+#   node_blocks HOST NODE N         waits until N more blocks are there (a fault is read five times a second)
+#   unit_is HOST UNIT STATE         its ActiveState; for until_true
 #
 # Needs MUSTER_DEB_DIR (the built package) and MUSTER_BUILD (the development chain).
 
@@ -106,8 +111,7 @@ CONF
 
 node_apply() {
     host_run "$1" musterctl apply "$2"
-    mkdir -p "$(host_root "$1")/var/lib/muster/nodes/$2/state/witness"
-    host_exec "$1" chown "validator-$2:" "/var/lib/muster/nodes/$2/state/witness"
+    host_exec "$1" install -d -o "validator-$2" -g "validator-$2" "/var/lib/muster/nodes/$2/state/witness"
 }
 
 release_path() {
@@ -159,7 +163,9 @@ node_fault() {
 
     data=$(node_data "$1" "$2")
     if [ -n "${3:-}" ]; then
-        printf '%s\n' "$3" >"$data/fault.new" && mv "$data/fault.new" "$data/fault"
+        printf '%s\n' "$3" >"$data/fault.new"
+        chmod 0644 "$data/fault.new"
+        mv "$data/fault.new" "$data/fault"
     else
         rm -f "$data/fault"
     fi
@@ -209,6 +215,10 @@ job_is() {
     [ "$(job_state "$1" "$2")" = "$3" ]
 }
 
+progress_says() {
+    [[ $(node_get "$1" "$2" 'jobs[0].progress') == *"$3"* ]]
+}
+
 staging_is() {
     host_exec "$1" musterctl show "$2" --json </dev/null |
         jq -e --arg state "$3" '.jobs[] | select(.kind == "stage" and .state == $state)' >/dev/null
@@ -228,6 +238,15 @@ node_rpc_height_above() {
 
 node_pid() {
     host_exec "$1" systemctl show -P MainPID "validator@$2.service" </dev/null
+}
+
+node_runs_version() {
+    local pid
+
+    pid=$(node_pid "$1" "$2")
+    if [ "$pid" -gt 0 ]; then
+        host_exec "$1" readlink "/proc/$pid/exe" </dev/null | sed 's|.*/releases/||; s|/.*||'
+    fi
 }
 
 node_data() {
@@ -314,4 +333,24 @@ gate_open() {
 
 gate_is_waited_at() {
     [ -e "$(host_root "$1")/var/lib/muster-hook/at.$2.$3" ]
+}
+
+gate_put_start() {
+    local dir
+
+    dir=$(host_root "$1")/etc/systemd/system/validator@$2.service.d
+    mkdir -p "$dir" "$(host_root "$1")/srv/gates"
+    cat >"$dir/zz-gate.conf" <<CONF
+[Service]
+ExecStartPre=/bin/sh -c 'while [ -e /srv/gates/$2.start ]; do sleep 0.1; done'
+CONF
+    host_exec "$1" systemctl daemon-reload
+}
+
+node_blocks() {
+    until_true 30 node_rpc_height_above "$1" "$2" $(($(node_height "$1" "$2") + $3 - 1))
+}
+
+unit_is() {
+    [ "$(host_exec "$1" systemctl show -P ActiveState "$2" </dev/null)" = "$3" ]
 }

@@ -1,9 +1,9 @@
 #pragma once
 /* A scratch directory of a test: made fresh, removed whole. */
 #include "tests/unit/cmocka-all.h"
-#include "upgrade/tree.h"
 #include "util/durable.h"
 #include "util/text.h"
+#include "util/tree.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

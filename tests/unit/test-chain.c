@@ -247,6 +247,7 @@ static void a_klaytn_validator_is_signing_when_its_seal_is_in_the_block(void **s
         assert_int_equal(s.in_council, TRI_YES);
         assert_int_equal(s.signing, TRI_YES);
         assert_int_equal(s.signed_height, 1204);
+        assert_string_equal(s.proposer, ADDRESS_OTHER);
         assert_int_equal(s.peers, 3);
 }
 
@@ -339,8 +340,8 @@ static void a_klaytn_node_without_a_key_has_no_address(void **state) {
         "\"latest_block_time\":\"2026-11-22T14:05:09.123456789Z\",\"catching_up\":" catching_up "},"        \
         "\"validator_info\":{\"address\":\"" COMET_US "\",\"voting_power\":\"" power "\"}}"
 #define COMMIT(height, flag, address)                                                                       \
-        COMET("{\"signed_header\":{\"commit\":{\"height\":\"" height                                        \
-              "\",\"block_id\":{\"hash\":\"" COMET_HASH                                                     \
+        COMET("{\"signed_header\":{\"header\":{\"proposer_address\":\"" COMET_OTHER                         \
+              "\"},\"commit\":{\"height\":\"" height "\",\"block_id\":{\"hash\":\"" COMET_HASH              \
               "\"},\"signatures\":[{\"block_id_flag\":1,\"validator_address\":\"\"},"                       \
               "{\"block_id_flag\":" flag ",\"validator_address\":\"" address "\"}]}},\"canonical\":true}")
 
@@ -365,6 +366,7 @@ static void a_cometbft_validator_is_signing_when_it_is_in_the_commit(void **stat
         assert_string_equal(s.chain_id, "toy-1");
         assert_string_equal(s.client_version, "1.2.3 (cometbft/0.38.17)");
         assert_string_equal(s.validator, COMET_US);
+        assert_string_equal(s.proposer, COMET_OTHER);
         assert_int_equal(s.in_council, TRI_YES);
         assert_int_equal(s.signing, TRI_YES);
         assert_int_equal(s.signed_height, 1204);

@@ -3,7 +3,7 @@
 #include "chain/family.h"
 #include "guard/check.h"
 #include "guard/match.h"
-#include "snapshot/tree.h"
+#include "util/tree.h"
 #include "util/durable.h"
 #include "util/text.h"
 

@@ -51,6 +51,13 @@ static unsigned files_in(const char *path) {
         return n;
 }
 
+static void put(const char *path, const char *text) {
+        cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+        assert_true(fd >= 0);
+        assert_int_equal(write_all(fd, text, strlen(text)), 0);
+}
+
 static void need_root(void) {
         if (geteuid() != 0)
                 skip();
@@ -124,6 +131,41 @@ static void no_link_leads_the_copy_elsewhere(void **state) {
         assert_string_equal(text, "hello\n");
 }
 
+#define SIGNATURE                                                                                           \
+        "-----BEGIN SSH SIGNATURE-----\n"                                                                   \
+        "U1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAgcdtCR8abq/Zd7orFCWdbytlmHZ\n"                          \
+        "ftRocxx1Gx3Uj3wVUAAAAEZmlsZQAAAAAAAAAGc2hhNTEyAAAAUwAAAAtzc2gtZWQyNTUx\n"                          \
+        "OQAAAEDkJRIDYJfW38uRGZ4/4Eqhe5B+eezh4wYPMRWenlnjZ6UiQizIKGHVAgwyBSQ8q5\n"                          \
+        "b6ZNBDRWA0vTGXrR5BEpgO\n"                                                                          \
+        "-----END SSH SIGNATURE-----\n"
+
+/* The copy is readable for all: what a link beside the file names must not get there. */
+static void signatures_come_along_and_nothing_else(void **state) {
+        Place *p = *state;
+        cleanup_free_ char *copy = NULL, *first = NULL, *third = NULL, *link = NULL, *text = NULL, *there = NULL;
+        cleanup_fault_ Fault fault = {};
+
+        need_root();
+        assert_int_equal(spool_source(p->spool, p->file, DIGEST, &copy, &fault), 0);
+        assert_int_equal(spool_signatures(p->spool, p->file, copy, &fault), 0);
+        assert_int_equal(files_in(p->spool), 1);
+
+        assert_true(asprintf(&first, "%s.sig", p->file) > 0 && asprintf(&third, "%s.sig.3", p->file) > 0 &&
+                    asprintf(&link, "%s.sig.4", p->file) > 0 && asprintf(&there, "%s.sig.3", copy) > 0);
+        put(first, SIGNATURE);
+        put(third, SIGNATURE);
+        assert_int_equal(spool_signatures(p->spool, p->file, copy, &fault), 0);
+        assert_int_equal(files_in(p->spool), 3);
+        assert_int_equal(read_small_file(AT_FDCWD, there, 1000, &text, NULL), 0);
+        assert_string_equal(text, SIGNATURE);
+
+        assert_int_equal(symlink("/etc/passwd", link), 0);
+        assert_int_equal(spool_signatures(p->spool, p->file, copy, &fault), CTL_FAILED);
+        assert_non_null(strstr(fault.text, "kcn.tar.gz.sig.4' is not copied"));
+        assert_int_equal(files_in(p->spool), 3);
+        assert_int_equal(spool_signatures(p->spool, p->file, p->file, NULL), 0); /* handed on as it is */
+}
+
 static void what_is_no_regular_file_is_refused(void **state) {
         Place *p = *state;
         cleanup_free_ char *path = NULL, *fifo = NULL;
@@ -154,6 +196,7 @@ int main(void) {
                 TEST(the_copy_is_readable_for_the_worker),
                 TEST(a_wrong_digest_leaves_nothing_in_the_spool),
                 TEST(no_link_leads_the_copy_elsewhere),
+                TEST(signatures_come_along_and_nothing_else),
                 TEST(what_is_no_regular_file_is_refused),
                 TEST(a_file_that_the_worker_cannot_see_says_what_to_do),
         };

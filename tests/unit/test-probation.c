@@ -359,6 +359,22 @@ static void it_waits_while_an_operator_keeps_the_unit_stopped(void **state) {
         assert_int_equal(head(&t, 1230), PROBATION_PASS);
 }
 
+static void the_moment_between_the_halves_of_a_restart_is_no_end(void **state) {
+        static const UnitActive down[] = { UNIT_ACTIVE_INACTIVE, UNIT_ACTIVE_FAILED };
+
+        for (size_t i = 0; i < ELEMENTSOF(down); i++) {
+                cleanup_trial_ Trial t;
+
+                trial_init(&t);
+                assert_int_equal(head(&t, 1202), PROBATION_WAIT);
+                t.facts.active = down[i];
+                t.facts.job = true;
+                assert_int_equal(step(&t), PROBATION_WAIT);
+                t.facts.job = false;
+                assert_int_equal(step(&t), PROBATION_FAIL); /* that job did not start it */
+        }
+}
+
 static void what_is_not_good_in_time_fails_and_says_what_is_missing(void **state) {
         cleanup_trial_ Trial t;
 
@@ -387,6 +403,7 @@ int main(void) {
                 cmocka_unit_test(references_must_agree_beyond_the_old_head),
                 cmocka_unit_test(a_validator_must_sign_again_if_it_signed_before),
                 cmocka_unit_test(it_waits_while_an_operator_keeps_the_unit_stopped),
+                cmocka_unit_test(the_moment_between_the_halves_of_a_restart_is_no_end),
                 cmocka_unit_test(what_is_not_good_in_time_fails_and_says_what_is_missing),
         };
 

@@ -1,6 +1,6 @@
 /* Real binaries, made bad: this very test's, with a byte or a name changed, and scripts. */
 #include "tests/unit/cmocka-all.h"
-#include "snapshot/tree.h"
+#include "util/tree.h"
 #include "upgrade/child.h"
 #include "upgrade/probe.h"
 #include "util/durable.h"
@@ -113,7 +113,7 @@ static void another_machines_binary_is_told_by_name(void **state) {
         put_binary(data, size, 0755);
         assert_explained(-ENOEXEC, "is a binary for");
         put_script("no shebang, no ELF\n");
-        assert_explained(-ENOEXEC, "neither an ELF binary nor a script");
+        assert_explained(-ENOEXEC, "expected an ELF binary or a script");
 }
 
 static void a_missing_interpreter_is_named(void **state) {

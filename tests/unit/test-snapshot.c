@@ -7,6 +7,7 @@
 #include "tests/unit/cmocka-all.h"
 #include "chain/family.h"
 #include "snapshot/backup.h"
+#include "util/tree.h"
 #include "util/durable.h"
 #include "util/text.h"
 

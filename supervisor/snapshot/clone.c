@@ -1,9 +1,11 @@
 /*
- * Nothing here is atomic: a crash leaves part of a clone or of a removal. The
- * callers (backup.c, rehearse.c) work on names that nobody else trusts.
+ * Nothing here is atomic: a crash leaves part of a clone. The callers
+ * (backup.c, rehearse.c) work on names that nobody else trusts.
  */
-#include "snapshot/tree.h"
+#include "snapshot/clone.h"
+#include "util/directory.h"
 #include "util/text.h"
+#include "util/tree.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -222,41 +224,18 @@ static int visit(Walk *w, int from, int to, const char *name, const char *path, 
         return r;
 }
 
-static int open_stream(int dirfd, DIR **ret) {
-        int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        if (fd < 0)
-                return -errno;
-        *ret = fdopendir(fd);
-        if (!*ret) {
-                int r = -errno;
-
-                close(fd);
-                return r;
-        }
-        return 0;
-}
-
-static int next_entry(DIR *dir, struct dirent **ret) {
-        do {
-                errno = 0;
-                *ret = readdir(dir);
-        } while (*ret && (str_eq((*ret)->d_name, ".") || str_eq((*ret)->d_name, "..")));
-        return *ret ? 0 : -errno;
-}
-
 static int walk_directory(Walk *w, int from, int to, const char *path, unsigned depth) {
         cleanup_closedir_ DIR *dir = NULL;
         int r;
 
-        r = open_stream(from, &dir);
+        r = directory_list(from, &dir);
         if (r < 0)
                 return failed(w, r, "read the directory", path);
         for (;;) {
                 cleanup_free_ char *below = NULL;
                 struct dirent *entry;
 
-                r = next_entry(dir, &entry);
+                r = directory_next(dir, &entry);
                 if (r < 0)
                         return failed(w, r, "read the directory", path);
                 if (!entry)
@@ -297,66 +276,6 @@ int tree_clone(int from_dirfd, int to_dirfd, const TreeClone *how, TreeStats *re
         if (ret)
                 *ret = w.stats;
         return 0;
-}
-
-static int remove_below(int dirfd, const char *path, unsigned depth, Fault *reterr);
-
-static int remove_entry(int parent, const char *name, const char *path, unsigned depth, Fault *reterr) {
-        cleanup_fd_ int fd = -1;
-        struct statx sx;
-        int r;
-
-        if (unlinkat(parent, name, 0) >= 0 || errno == ENOENT)
-                return 0;
-        if (errno != EISDIR && errno != EPERM)
-                return fault_errno(reterr, -errno, "Failed to remove '%s'", path);
-        if (depth > TREE_DEPTH_MAX)
-                return fault_set(reterr, -ELOOP, "'%s' is deeper than %d directories", path, TREE_DEPTH_MAX);
-        fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, 0) >= 0)
-                fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0)
-                return fault_errno(reterr, -errno, "Failed to open the directory '%s' to remove it", path);
-        if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &sx) >= 0 &&
-            sx.stx_attributes & STATX_ATTR_MOUNT_ROOT)
-                return fault_set(reterr, -EBUSY, "'%s' is a mount point: unmount it", path);
-        if ((sx.stx_mode & 0700) != 0700)
-                (void) fchmod(
-                        fd, 0700); /* a read-only directory of ours; the removal tells if this did not do */
-        r = remove_below(fd, path, depth, reterr);
-        if (r < 0)
-                return r;
-        return unlinkat(parent, name, AT_REMOVEDIR) < 0
-                       ? fault_errno(reterr, -errno, "Failed to remove '%s'", path)
-                       : 0;
-}
-
-static int remove_below(int dirfd, const char *path, unsigned depth, Fault *reterr) {
-        cleanup_closedir_ DIR *dir = NULL;
-        int r;
-
-        r = open_stream(dirfd, &dir);
-        if (r < 0)
-                return fault_errno(reterr, r, "Failed to read the directory '%s'", path);
-        for (;;) {
-                cleanup_free_ char *below = NULL;
-                struct dirent *entry;
-
-                r = next_entry(dir, &entry);
-                if (r < 0)
-                        return fault_errno(reterr, r, "Failed to read the directory '%s'", path);
-                if (!entry)
-                        return 0;
-                if (asprintf(&below, "%s/%s", path, entry->d_name) < 0)
-                        return -ENOMEM;
-                r = remove_entry(dirfd, entry->d_name, below, depth + 1, reterr);
-                if (r < 0)
-                        return r;
-        }
-}
-
-int tree_remove(int parent_dirfd, const char *name, Fault *reterr) {
-        return remove_entry(parent_dirfd, name, name, 0, reterr);
 }
 
 static const char *file_system_name(int dirfd) {

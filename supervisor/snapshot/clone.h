@@ -1,17 +1,17 @@
 #pragma once
 /*
- * Whole directory trees: measured, cloned and removed, by descriptors only, no
- * link is followed. Regular files, directories and symbolic links are cloned
- * with mode (without setuid and setgid: the unit may not set them) and times,
- * holes stay holes; sockets, fifos and devices are left
- * out and counted; a mount point inside is an error. Entries of the top level
- * that begin with TREE_MARKER_PREFIX are ours and never cloned nor counted.
+ * Whole directory trees: measured and cloned, by descriptors only, no link is
+ * followed. Regular files, directories and symbolic links are cloned with mode
+ * (without setuid and setgid: the unit may not set them) and times, holes stay
+ * holes; sockets, fifos and devices are left out and counted; a mount point
+ * inside, or more than TREE_DEPTH_MAX levels (util/tree.h), is an error.
+ * Entries of the top level that begin with TREE_MARKER_PREFIX are ours and
+ * never cloned nor counted.
  */
 #include <stdbool.h>
 #include <stdint.h>
 #include "util/fault.h"
 
-#define TREE_DEPTH_MAX     128
 #define TREE_MARKER_PREFIX ".muster-"
 
 typedef struct TreeStats {
@@ -38,12 +38,9 @@ int tree_measure(int dirfd, TreeStats *ret, Fault *reterr);
 /* Clones the content of one directory into an empty other one. Not synced: syncfs() is the caller's. */
 int tree_clone(int from_dirfd, int to_dirfd, const TreeClone *how, TreeStats *ret, Fault *reterr);
 
-/* Removes @name and everything below; never crosses a mount. Not there: success. */
-int tree_remove(int parent_dirfd, const char *name, Fault *reterr);
-
 /* Data and holes of one open file into another, empty one. */
 int tree_copy_file(int from, int to, const char *path, Fault *reterr);
 
-/* Tries FICLONE on two scratch files in @dirfd: 0, or -EOPNOTSUPP with the file system's name and what to
- * do. */
+/* Tries FICLONE on two scratch files in @dirfd: 0, or -EOPNOTSUPP with the file system's name, what to do.
+ */
 int tree_reflink_works(int dirfd, Fault *reterr);
