@@ -202,11 +202,8 @@ static int read_subject(Launch *l, Fault *reterr) {
                              .domain = getenv("MUSTER_DOMAIN"),
                              .node_dirfd = l->node_fd,
                              .state_dirfd = l->state_fd,
-                             .starting = true,
-                             .key_files = family->key_files,
-                             .consensus_key_files = family->consensus_key_files,
-                             .state_files = family->state_files,
-                             .parse_position = family->parse_position };
+                             .starting = true };
+        chain_family_subject(family, s);
         r = read_word("MUSTER_ROLE", roles, &s->role, reterr);
         return r < 0 ? r : read_word("MUSTER_SIGNER", signers, &s->signer, reterr);
 }

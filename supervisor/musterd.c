@@ -10,9 +10,12 @@
 
 #include "bus/service.h"
 #include "muster-build.h"
+#include "util/resident.h"
 #include "util/text.h"
 
-#define STATUS_USEC USEC_PER_SEC
+#define STATUS_USEC          USEC_PER_SEC
+#define GIVE_BACK_FIRST_USEC (10 * USEC_PER_SEC) /* the start is over */
+#define GIVE_BACK_USEC       (600 * USEC_PER_SEC)
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
         cleanup_fault_ Fault fault = {};
@@ -40,6 +43,12 @@ static int on_status(sd_event_source *source, uint64_t usec, void *userdata) {
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
+static int on_give_back(sd_event_source *source, uint64_t usec, void *userdata) {
+        resident_give_back();
+        (void) sd_event_source_set_time_relative(source, GIVE_BACK_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
 static int block_signals(void) {
         sigset_t set;
 
@@ -62,6 +71,9 @@ static int event_setup(sd_event *event, Daemon *daemon) {
         if (r >= 0)
                 r = sd_event_add_time_relative(event, NULL, CLOCK_MONOTONIC, STATUS_USEC, STATUS_USEC / 2, on_status,
                                                daemon);
+        if (r >= 0)
+                r = sd_event_add_time_relative(event, NULL, CLOCK_MONOTONIC, GIVE_BACK_FIRST_USEC,
+                                               GIVE_BACK_FIRST_USEC / 2, on_give_back, NULL);
         if (r >= 0)
                 r = sd_event_set_watchdog(event, 1);
         return r;

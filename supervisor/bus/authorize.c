@@ -3,6 +3,10 @@
 
 #include <inttypes.h>
 
+#define SESSION_PREFIX     "/org/freedesktop/login1/session"
+#define QUICK_USEC         (25 * USEC_PER_SEC)
+#define PASSWORD_USEC      (115 * USEC_PER_SEC) /* somebody looks for it; musterctl waits a little longer */
+#define WAITING_MAX        1024
 #define POLKIT_INTERACTIVE 1U /* AllowUserInteraction */
 
 typedef struct Authorization {
@@ -17,17 +21,18 @@ typedef struct Authorization {
 static void authorization_free(void *userdata) {
         Authorization *a = userdata;
 
+        (*bus_service_waiting(a->service))--;
         sd_bus_message_unref(a->call);
         caller_done(&a->by);
         free(a);
 }
 
 /* The slot owns the authorization: a lost bus frees it without a reply that nobody could read. */
-static int ask(Authorization *a, sd_bus_message *m, sd_bus_message_handler_t answer) {
+static int ask(Authorization *a, sd_bus_message *m, uint64_t timeout, sd_bus_message_handler_t answer) {
         sd_bus_slot *slot;
         int r;
 
-        r = sd_bus_call_async(sd_bus_message_get_bus(a->call), &slot, m, answer, a, 0);
+        r = sd_bus_call_async(sd_bus_message_get_bus(a->call), &slot, m, answer, a, timeout);
         if (r < 0)
                 return r;
         (void) sd_bus_slot_set_destroy_callback(slot, authorization_free);
@@ -97,20 +102,23 @@ static int ask_polkit(Authorization *a) {
                 r = sd_bus_message_append(m, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s",
                                           sd_bus_message_get_sender(a->call), a->action, 0, flags, "");
         if (r >= 0)
-                r = ask(a, m, on_polkit);
+                r = ask(a, m, flags ? PASSWORD_USEC : QUICK_USEC, on_polkit);
         sd_bus_message_unref(m);
         return r;
 }
 
 static int on_session(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Authorization *a = take(userdata);
-        const char *path, *id;
+        const char *path;
+        char *id = NULL;
         int r;
 
         /* No logind, no session: that is an answer, too. */
         if (!sd_bus_message_is_method_error(m, NULL) && sd_bus_message_read(m, "o", &path) >= 0) {
-                id = strrchr(path, '/');
-                (void) str_replace(&a->by.session, id ? id + 1 : path);
+                if (sd_bus_path_decode(path, SESSION_PREFIX, &id) <= 0)
+                        id = NULL;
+                free(a->by.session);
+                a->by.session = id;
         }
         if (a->by.uid == 0) {
                 grant(a);
@@ -132,7 +140,7 @@ static int ask_session(Authorization *a) {
         if (r >= 0)
                 r = sd_bus_message_append(m, "u", a->pid);
         if (r >= 0)
-                r = ask(a, m, on_session);
+                r = ask(a, m, QUICK_USEC, on_session);
         sd_bus_message_unref(m);
         return r;
 }
@@ -179,12 +187,17 @@ static int on_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error
 
 int bus_authorize(BusService *service, sd_bus_message *call, const char *action, const char *command,
                   const char *why, AuthorizedHandler handler) {
-        Authorization *a = calloc(1, sizeof *a);
+        Authorization *a;
         sd_bus_message *m = NULL;
         int r;
 
+        if (*bus_service_waiting(service) >= WAITING_MAX)
+                return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "%d calls wait for polkit already: try again later", WAITING_MAX);
+        a = calloc(1, sizeof *a);
         if (!a)
                 return -ENOMEM;
+        (*bus_service_waiting(service))++;
         a->service = service;
         a->call = sd_bus_message_ref(call);
         a->action = action;
@@ -200,7 +213,7 @@ int bus_authorize(BusService *service, sd_bus_message *call, const char *action,
         if (r >= 0)
                 r = sd_bus_message_append(m, "s", sd_bus_message_get_sender(call));
         if (r >= 0)
-                r = ask(a, m, on_credentials);
+                r = ask(a, m, QUICK_USEC, on_credentials);
         sd_bus_message_unref(m);
         if (r < 0) {
                 authorization_free(a);

@@ -45,7 +45,7 @@ static int method_get_node(sd_bus_message *call, void *userdata, sd_bus_error *e
         if (r < 0)
                 return r;
         if (!daemon_node(bus_service_daemon(userdata), name))
-                return sd_bus_reply_method_errorf(call, "org.muster1.Error.NotFound", "There is no node '%s'", name);
+                return sd_bus_reply_method_errorf(call, "org.muster1.Error.NotFound", "There is no node '%.64s'", name);
         path = node_object_path(name);
         return path ? sd_bus_reply_method_return(call, "o", path) : -ENOMEM;
 }
@@ -95,7 +95,7 @@ static int authorize_with_options(BusService *service, sd_bus_message *call, Aut
         cleanup_json_ json_t *options = NULL;
         int r;
 
-        r = bus_read_options(call, "{ss}", &options, &fault);
+        r = bus_read_options(call, "{ss}", NULL, &options, &fault);
         if (r < 0)
                 return sd_bus_reply_method_errorf(call, "org.muster1.Error.Invalid", "%s", fault_text(&fault, r));
         return bus_authorize(service, call, "org.muster1.hold", json_str(options, "command"),

@@ -275,6 +275,11 @@ static void do_describe(BusService *service, sd_bus_message *call, const Caller 
                 bus_reply_json(call, json);
 }
 
+static const BusOption stage_options[] = {
+        { "version", "s" }, { "sha256", "s" }, { "sources", "as" }, { "binary", "s" },
+        { "signers", "s" }, { "need", "u" },   { NULL, NULL },
+};
+
 static void do_stage(BusService *service, sd_bus_message *call, const Caller *by) {
         Node *node = node_of_call(service, call);
         cleanup_json_ json_t *o = NULL;
@@ -287,7 +292,7 @@ static void do_stage(BusService *service, sd_bus_message *call, const Caller *by
         if (!node)
                 return;
         (void) sd_bus_message_rewind(call, 1);
-        r = bus_read_options(call, "{sv}", &o, &fault);
+        r = bus_read_options(call, "{sv}", stage_options, &o, &fault);
         if (r >= 0)
                 r = json_strv(o, "sources", &sources);
         if (r >= 0) {
@@ -302,6 +307,10 @@ static void do_stage(BusService *service, sd_bus_message *call, const Caller *by
         reply_job(call, r, job, &fault);
 }
 
+static const BusOption upgrade_options[] = {
+        { "trigger", "s" }, { "one-way", "b" }, { "no-rollback", "b" }, { "rehearse", "b" }, { NULL, NULL },
+};
+
 static void do_upgrade(BusService *service, sd_bus_message *call, const Caller *by) {
         Node *node = node_of_call(service, call);
         cleanup_json_ json_t *o = NULL;
@@ -315,7 +324,7 @@ static void do_upgrade(BusService *service, sd_bus_message *call, const Caller *
         (void) sd_bus_message_rewind(call, 1);
         r = sd_bus_message_read(call, "s", &version);
         if (r >= 0)
-                r = bus_read_options(call, "{sv}", &o, &fault);
+                r = bus_read_options(call, "{sv}", upgrade_options, &o, &fault);
         if (r >= 0)
                 r = node_upgrade(node,
                                  &(UpgradeRequest){ .version = version,
@@ -379,17 +388,18 @@ typedef struct NodeMethod {
         const char *name;
         const char *action;
         bool has_version; /* a string before the options */
+        const BusOption *options; /* besides the common ones; NULL: none */
         AuthorizedHandler handler;
 } NodeMethod;
 
 static const NodeMethod methods[] = {
-        { "Stage", "org.muster1.stage", false, do_stage },
-        { "Discard", "org.muster1.stage", true, do_discard },
-        { "Upgrade", "org.muster1.upgrade", true, do_upgrade },
-        { "Rollback", "org.muster1.upgrade", false, do_rollback },
-        { "Cancel", "org.muster1.upgrade", false, do_cancel },
-        { "Hold", "org.muster1.hold", false, do_hold },
-        { "Unhold", "org.muster1.hold", false, do_unhold },
+        { "Stage", "org.muster1.stage", false, stage_options, do_stage },
+        { "Discard", "org.muster1.stage", true, NULL, do_discard },
+        { "Upgrade", "org.muster1.upgrade", true, upgrade_options, do_upgrade },
+        { "Rollback", "org.muster1.upgrade", false, NULL, do_rollback },
+        { "Cancel", "org.muster1.upgrade", false, NULL, do_cancel },
+        { "Hold", "org.muster1.hold", false, NULL, do_hold },
+        { "Unhold", "org.muster1.hold", false, NULL, do_unhold },
 };
 
 static int method_describe(sd_bus_message *call, void *userdata, sd_bus_error *error) {
@@ -408,7 +418,7 @@ static int method_with_options(sd_bus_message *call, void *userdata, sd_bus_erro
         if (method->has_version)
                 r = sd_bus_message_read(call, "s", &version);
         if (r >= 0)
-                r = bus_read_options(call, "{sv}", &options, &fault);
+                r = bus_read_options(call, "{sv}", method->options, &options, &fault);
         if (r < 0)
                 return sd_bus_reply_method_errorf(call, "org.muster1.Error.Invalid", "%s", fault_text(&fault, r));
         return bus_authorize(userdata, call, method->action, json_str(options, "command"),

@@ -18,6 +18,7 @@ struct BusService {
         sd_event_source *retry;
         ShownNode *shown;
         size_t n_shown;
+        unsigned waiting;
 };
 
 static void bus_service_connect(BusService *service);
@@ -26,8 +27,8 @@ Daemon *bus_service_daemon(BusService *service) {
         return service->daemon;
 }
 
-sd_bus *bus_service_bus(BusService *service) {
-        return service->bus;
+unsigned *bus_service_waiting(BusService *service) {
+        return &service->waiting;
 }
 
 static NodeShown **shown_of(BusService *service, Node *node) {

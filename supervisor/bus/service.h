@@ -18,4 +18,6 @@ BusService *bus_service_free(BusService *service); /* returns NULL */
 DEFINE_CLEANUP(BusService *, bus_service_free)
 
 Daemon *bus_service_daemon(BusService *service);
-sd_bus *bus_service_bus(BusService *service); /* NULL while there is none */
+
+/* How many calls wait for polkit: authorize.c counts, and bounds them. */
+unsigned *bus_service_waiting(BusService *service);

@@ -16,6 +16,13 @@ const ChainFamily *chain_family_by_name(const char *name) {
         return NULL;
 }
 
+void chain_family_subject(const ChainFamily *family, GuardSubject *subject) {
+        subject->key_files = family->key_files;
+        subject->consensus_key_files = family->consensus_key_files;
+        subject->state_files = family->state_files;
+        subject->parse_position = family->parse_position;
+}
+
 const char *chain_family_names(void) {
         return "evm, klaytn, cometbft, exec";
 }

@@ -5,7 +5,7 @@
  * cometbft.c, exec.c); pure: requests and answers are text, http/ carries them.
  */
 #include "chain/sample.h"
-#include "guard/position.h"
+#include "guard/check.h"
 #include "util/fault.h"
 
 /* One request. @path is appended to the RPC URL; @body NULL: GET, else POST as application/json. */
@@ -59,6 +59,9 @@ typedef struct ChainFamily {
 
 /* NULL for a name that is no family. */
 const ChainFamily *chain_family_by_name(const char *name);
+
+/* Sets the four members of @subject that are the family's. */
+void chain_family_subject(const ChainFamily *family, GuardSubject *subject);
 
 /* "evm, klaytn, cometbft, exec": for error messages. */
 const char *chain_family_names(void);

@@ -1,5 +1,6 @@
 #include "config/faults.h"
 #include "config/line.h"
+#include "util/text.h"
 
 #include <stdarg.h>
 
@@ -16,8 +17,7 @@ void fault_list_add(FaultList *list, unsigned line, const char *key, const char 
                 return;
         }
         va_start(ap, format);
-        if (vasprintf(&what, format, ap) < 0)
-                what = NULL;
+        what = str_vformat(format, ap);
         va_end(ap);
         if (!what ||
             asprintf(&text, "%s:%u: %s%s%s", list->path, line, key ?: "", key ? ": " : "", what) < 0) {

@@ -49,10 +49,9 @@ unsigned config_file_line(const ConfigFile *file, const char *section, const cha
 }
 
 static void on_error(cfg_t *cfg, const char *format, va_list ap) {
-        cleanup_free_ char *text = NULL;
+        cleanup_free_ char *text = str_vformat(format, ap);
 
-        if (vasprintf(&text, format, ap) < 0) {
-                text = NULL;
+        if (!text) {
                 reading->r = -ENOMEM;
                 return;
         }

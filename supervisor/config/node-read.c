@@ -297,10 +297,11 @@ static void check_agreement(NodeReading *reading) {
         NodeConfig *c = reading->config;
 
         if (c->probation.require_references && c->n_references == 0 && !reading->file.cut)
-                fault_list_add(&reading->file.faults, line_of(reading, "probation", "require_references"),
-                               "probation.require_references",
-                               "is yes, but there is no reference to agree with: add 'reference NAME { url = ... "
-                               "provider = ... }', or set it to no");
+                fault_list_add(
+                        &reading->file.faults, line_of(reading, "probation", "require_references"),
+                        "probation.require_references",
+                        "is yes, but there is no reference to agree with: add 'reference NAME { url = ... "
+                        "provider = ... }', or set it to no");
 }
 
 static int check(NodeReading *reading) {

@@ -57,8 +57,7 @@ _printf_(4, 5) static void misshapen(Walk *w, const char *name, size_t ahead, co
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&text, format, ap) < 0)
-                text = NULL;
+        text = str_vformat(format, ap);
         va_end(ap);
         if (token(w, ahead) || !w->file->cut)
                 fault_list_add(&w->file->faults, t->line, name, "%s", text ?: "is not understood");

@@ -1,5 +1,6 @@
 #include "crypto/sha256.h"
 #include "util/cleanup.h"
+#include "util/hex.h"
 
 #include <openssl/evp.h>
 
@@ -31,8 +32,7 @@ int sha256_final_hex(Sha256 *h, char ret[static SHA256_HEX_SIZE]) {
 
         if (EVP_DigestFinal_ex(h->context, digest, &size) != 1)
                 return -EIO;
-        for (unsigned i = 0; i < size; i++)
-                snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+        hex_encode(digest, size, ret);
         return 0;
 }
 

@@ -2,6 +2,7 @@
  * armed: everything is ready, the trigger is awaited. The head may be
  * unreadable meanwhile, and nothing happens: unknown is not a height.
  */
+#include "daemon/mark.h"
 #include "daemon/upgrade-run.h"
 #include "util/text.h"
 
@@ -29,6 +30,16 @@ static void remember_height(Upgrade *u, int64_t height, int64_t target) {
                 (void) journal_save_facts(u->node->daemon->journal, u->job, NULL);
 }
 
+/* Also while this host is frozen: the node goes on and may exit at the height. */
+static void watch_height(Upgrade *u, int64_t target) {
+        SigningPosition position;
+
+        remember_height(u, monitor_sample(u->node->monitor)->height, target);
+        /* Between two polls, or while musterd was away: who voted for a block has the one before. */
+        if (unit_process_is_gone(u) && node_has_position(u->node) && node_stop_position(u->node, &position))
+                remember_height(u, position.height - 1, target);
+}
+
 /* From here on its being down is no operator's doing. */
 static void remember_exit_at_height(Upgrade *u) {
         (void) json_put_bool(u->job->facts, "exited-at-height", true); /* without it the upgrade only aborts */
@@ -37,7 +48,6 @@ static void remember_exit_at_height(Upgrade *u) {
 static void armed_check_height(Upgrade *u, int64_t target) {
         const ChainSample *sample = monitor_sample(u->node->monitor);
 
-        remember_height(u, sample->height, target);
         if (sample->height != CHAIN_UNKNOWN && sample->height >= target) {
                 upgrade_event(u, UPGRADE_EV_OK, "height %" PRId64 " is reached", target);
                 return;
@@ -72,6 +82,8 @@ void upgrade_armed_check(Upgrade *u) {
         const char *trigger = json_str(u->job->facts, "trigger") ?: "now";
         uint64_t n;
 
+        if (str_starts(trigger, "height:") && parse_u64(trigger + 7, &n) >= 0)
+                watch_height(u, (int64_t) n);
         if (u->node->hold)
                 upgrade_event(u, UPGRADE_EV_FAIL, "the node is held: %s", json_str(u->node->hold, "reason") ?: "");
         else if (u->node->daemon->freeze)

@@ -45,6 +45,8 @@ static void daemon_drop_node(Daemon *daemon, size_t i) {
         memmove(daemon->nodes + i, daemon->nodes + i + 1, (--daemon->n_nodes - i) * sizeof *daemon->nodes);
         if (daemon->observer.node_gone)
                 daemon->observer.node_gone(node, daemon->observer.userdata);
+        node->probe = worker_run_cancel(node->probe); /* their reports would go to a node that is gone */
+        node->drop = worker_run_cancel(node->drop);
         node_free(node);
 }
 
@@ -131,6 +133,7 @@ static int config_faults(const ConfigSet *set, Fault *reterr) {
 int daemon_reload(Daemon *daemon, const Caller *by, Fault *reterr) {
         cleanup_(config_set_freep) ConfigSet *set = NULL;
         JournalEvent event = { .kind = "config", .to = "reloaded", .by = by, .height = CHAIN_UNKNOWN };
+        char count[32];
         int r, faults;
 
         r = config_set_read(MUSTER_SYSCONFDIR, &set, reterr);
@@ -146,6 +149,8 @@ int daemon_reload(Daemon *daemon, const Caller *by, Fault *reterr) {
         faults = config_faults(set, reterr);
         config_set_free(daemon->config);
         daemon->config = TAKE_PTR(set);
+        snprintf(count, sizeof count, "%zu node%s", daemon->n_nodes, daemon->n_nodes == 1 ? "" : "s");
+        event.text = count;
         if (faults == 0)
                 daemon_record(daemon, &event);
         return faults;

@@ -8,7 +8,9 @@
  *     hook-backup    hooks.d/backup made one; hooks.d/restore brings it back
  *     start-asked    systemd may have been asked to start the new release
  *     executed       it is known to have been executed
- *     give-back      of a rollback: the stuck upgrade whose backup is given back
+ *     kept           the backup of an earlier upgrade that ended stuck: {"job","version","from"}
+ *     give-back      of a rollback: the job whose backup is given back, not a new one made
+ *     given-back     it is
  *     dropped        nothing is left to remove
  *
  * Before the new release was executed the data is what it was, and stays.
@@ -70,7 +72,7 @@ static void on_backed_up(Upgrade *u, bool ok, const char *text, const json_t *re
 }
 
 static void on_given_back_first(Upgrade *u, bool ok, const char *text, const json_t *result) {
-        if (!ok)
+        if (!ok || json_put_bool(u->job->facts, "given-back", true) < 0)
                 upgrade_fail(u, "the data could not be given back: %s", text);
         else
                 upgrade_event(u, UPGRADE_EV_OK, "data given back: %s", text);
@@ -111,21 +113,30 @@ void upgrade_keep_data(Upgrade *u) {
 /* --- given back ----------------------------------------------------------- */
 
 static void on_given_back(Upgrade *u, bool ok, const char *text, const json_t *result) {
-        if (!ok)
-                upgrade_fail(u, "%s; the data could not be given back: %s", u->job->reason, text);
-        else
+        cleanup_free_ char *kept = NULL;
+
+        if (ok) {
                 u->then(u);
+                return;
+        }
+        kept = upgrade_kept_note(u);
+        upgrade_fail(u,
+                     "%s; the data could not be given back: %s; the node does not run; %s; mend the cause, then "
+                     "'musterctl rollback %s'",
+                     u->job->reason, text, kept ?: "the backup is kept", u->node->name);
 }
 
 static void on_hook_restored(Upgrade *u, bool ok, const char *text, const json_t *result) {
-        if (ok && json_array_size(json_object_get(result, "scripts")) == 0)
-                upgrade_fail(u,
-                             "%s; the data is as version %s left it: there is no script in " HOOKS "restore to bring "
-                             "back what " HOOKS "backup made; bring it back by hand, never the signing state, then "
-                             "'musterctl upgrade %s %s'",
-                             u->job->reason, u->job->version, u->node->name, u->job->from);
+        bool none = ok && json_array_size(json_object_get(result, "scripts")) == 0;
+
+        if (ok && !none)
+                u->then(u);
         else
-                on_given_back(u, ok, text, result);
+                upgrade_fail(u,
+                             "%s; the data could not be given back: %s; the node does not run: bring back by hand what "
+                             "hooks.d/backup made, never an older signing state, then 'musterctl upgrade %s %s'",
+                             u->job->reason, none ? "there is no script in " HOOKS "restore" : text, u->node->name,
+                             u->job->from);
 }
 
 void upgrade_give_data_back(Upgrade *u, UpgradeThen then) {
@@ -136,7 +147,13 @@ void upgrade_give_data_back(Upgrade *u, UpgradeThen then) {
                 return;
         }
         u->then = then;
-        if (json_bool(facts, "backup")) {
+        if (json_bool(facts, "one-way"))
+                upgrade_fail(u,
+                             "%s; version %s was executed meanwhile, and the upgrade is one-way: its data may be "
+                             "migrated. 'musterctl unhold %s' and 'systemctl start %s' keep version %s",
+                             u->job->reason, u->job->version, u->node->name, node_config_unit(u->node->config),
+                             u->job->version);
+        else if (json_bool(facts, "backup")) {
                 upgrade_say(u, "giving the data back, signing state carried forward");
                 upgrade_work(u, WORKER_RESTORE, backup_order(u->node, u->job, "restore"), UINT64_MAX, on_given_back);
         } else if (json_bool(facts, "hook-backup")) {
@@ -144,6 +161,16 @@ void upgrade_give_data_back(Upgrade *u, UpgradeThen then) {
                 upgrade_hooks(u, "restore", on_hook_restored);
         } else
                 then(u);
+}
+
+char *upgrade_kept_note(const Upgrade *u) {
+        char *text = NULL;
+
+        if (!json_bool(u->job->facts, "backup") ||
+            asprintf(&text, "the data of before is kept in " MUSTER_STATEDIR "/nodes/%s/state/backup-%s", u->node->name,
+                     u->job->id) < 0)
+                return NULL;
+        return text;
 }
 
 char *upgrade_data_note(const Upgrade *u) {
@@ -188,7 +215,7 @@ static void on_dropped(bool ok, const char *text, const json_t *result, void *us
 /* A stuck node's copy stays for the person. */
 static bool has_leftovers(const UpgradeJob *job) {
         return job && upgrade_job_is_over(job) && job->state != UPGRADE_STUCK && !json_bool(job->facts, "dropped") &&
-               (json_bool(job->facts, "backup-begun") || json_str(job->facts, "give-back"));
+               (json_bool(job->facts, "backup-begun") || json_bool(job->facts, "given-back"));
 }
 
 void node_drop_backup(Node *node, const UpgradeJob *job) {

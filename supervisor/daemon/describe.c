@@ -56,8 +56,8 @@ static int describe_config(const Node *node, json_t *j) {
             put(j, "config_path", json_string(c->path)) < 0 || put(j, "applied", json_string(word)) < 0 ||
             put(j, "backup", json_string(backup_policy_to_string(c->backup))) < 0 ||
             put(j, "stop_signal", json_integer(c->stop_signal)) < 0 ||
-            put(j, "stop_patience_usec", json_integer((json_int_t) c->stop_patience)) < 0 ||
-            put(j, "probation_usec", json_integer((json_int_t) c->probation.duration)) < 0)
+            put(j, "stop_patience_usec", json_usec(c->stop_patience)) < 0 ||
+            put(j, "probation_usec", json_usec(c->probation.duration)) < 0)
                 return -ENOMEM;
         return 0;
 }

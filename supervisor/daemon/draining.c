@@ -11,6 +11,13 @@
 #define HOOK_RETRY_USEC (5 * USEC_PER_SEC)
 #define PROPOSAL_NEAR_BLOCKS 2
 
+enum {
+        DRAIN_ASKING, /* systemd, how the unit is: a mask is not signalled */
+        DRAIN_HOOKS,
+        DRAIN_ASKING_AGAIN,
+        DRAIN_WAITING, /* for a good moment */
+};
+
 /* What the node did before: probation asks for no less. */
 static int remember_baseline(Upgrade *u) {
         const ChainSample *sample = monitor_sample(u->node->monitor);
@@ -28,6 +35,8 @@ void upgrade_draining_check(Upgrade *u) {
         const ChainSample *sample = monitor_sample(u->node->monitor);
         const char *objection = upgrade_operator_objects(u);
 
+        if (u->step == DRAIN_ASKING)
+                return;
         if (u->node->hold) {
                 upgrade_event(u, UPGRADE_EV_FAIL, "the node is held: %s", json_str(u->node->hold, "reason") ?: "");
                 return;
@@ -36,7 +45,7 @@ void upgrade_draining_check(Upgrade *u) {
                 upgrade_abort_for_operator(u, objection);
                 return;
         }
-        if (!u->hooks_done)
+        if (u->step != DRAIN_WAITING)
                 return;
         if (u->node->daemon->freeze) {
                 upgrade_say(u, "waiting: this host is frozen (%s)",
@@ -58,9 +67,16 @@ void upgrade_draining_check(Upgrade *u) {
                 upgrade_event(u, UPGRADE_EV_OK, "%s", "nothing holds the stop back");
 }
 
-/* What systemd says after the hooks: a mask is not signalled. */
-static void drain_unit_is_known(Upgrade *u) {
-        u->hooks_done = true;
+/* Without a bus the answer comes when it is back. */
+static void ask_unit(Upgrade *u, unsigned step, UpgradeThen then) {
+        u->step = step;
+        u->on_unit = then;
+        if (u->node->watch)
+                (void) unit_watch_refresh(u->node->watch);
+}
+
+static void drain_wait(Upgrade *u) {
+        u->step = DRAIN_WAITING;
         u->on_unit = upgrade_draining_check;
         upgrade_draining_check(u);
 }
@@ -73,11 +89,8 @@ static void on_pre_stop(Upgrade *u, bool ok, const char *text, const json_t *res
                 upgrade_after(u, HOOK_RETRY_USEC, drain_hooks);
         } else if (!ok)
                 upgrade_event(u, UPGRADE_EV_FAIL, "%s", text);
-        else {
-                u->on_unit = drain_unit_is_known;
-                if (u->node->watch) /* else it tells when the bus is back */
-                        (void) unit_watch_refresh(u->node->watch);
-        }
+        else
+                ask_unit(u, DRAIN_ASKING_AGAIN, drain_wait);
 }
 
 static void drain_hooks(Upgrade *u) {
@@ -88,24 +101,28 @@ static void drain_is_over(Upgrade *u) {
         upgrade_draining_check(u);
 }
 
-void upgrade_enter_draining(Upgrade *u) {
-        const UnitStatus *status = node_unit(u->node);
+static void drain_begin(Upgrade *u) {
         const char *objection = upgrade_operator_objects(u);
 
-        if (monitor_has_asked(u->node->monitor) && remember_baseline(u) < 0) {
-                upgrade_event(u, UPGRADE_EV_FAIL, "out of memory");
-                return;
-        }
-        if (!u->job->from && status && unit_status_is_down(status)) {
-                upgrade_event(u, UPGRADE_EV_OK, "the first release: nothing runs yet");
-                return;
-        }
         if (objection) {
                 upgrade_abort_for_operator(u, objection);
                 return;
         }
+        if (!u->job->from && unit_status_is_down(node_unit(u->node))) {
+                upgrade_event(u, UPGRADE_EV_OK, "the first release: nothing runs yet");
+                return;
+        }
+        u->step = DRAIN_HOOKS;
         u->on_unit = upgrade_draining_check;
-        upgrade_until(u, u->node->config->drain_timeout, drain_is_over);
         upgrade_say(u, "pre-stop hooks");
         drain_hooks(u);
+}
+
+void upgrade_enter_draining(Upgrade *u) {
+        if (monitor_has_asked(u->node->monitor) && remember_baseline(u) < 0) {
+                upgrade_event(u, UPGRADE_EV_FAIL, "out of memory");
+                return;
+        }
+        upgrade_until(u, u->node->config->drain_timeout, drain_is_over);
+        ask_unit(u, DRAIN_ASKING, drain_begin);
 }

@@ -37,10 +37,15 @@ static void on_guarded(Upgrade *u, bool ok, const char *text, const json_t *resu
 }
 
 void upgrade_take_position(Upgrade *u, UpgradeThen then) {
+        cleanup_fault_ Fault fault = {};
         SigningPosition position;
+        int r;
 
         u->then = then;
-        if (!node_has_position(u->node))
+        r = node_mark_seen(u->node, &fault);
+        if (r < 0)
+                upgrade_fail(u, "%s", fault_text(&fault, r));
+        else if (!node_has_position(u->node))
                 then(u);
         else if (node_stop_position(u->node, &position))
                 raise_mark(u, &position);

@@ -1,9 +1,13 @@
 /*
  * The operator's hooks, as musterd asks for them: what they get to know is put
- * together here, hook/run.c runs them in the worker.
+ * together here, hook/run.c runs them in the worker. Where an event has none no
+ * worker is started: the start of a sandbox would be downtime.
  */
 #include "daemon/upgrade.h"
+#include "muster-build.h"
 #include "util/text.h"
+
+#include <dirent.h>
 
 #define HOOKS_TIMEOUT_FACTOR 20 /* scripts a worker run may hold, each with its own timeout */
 
@@ -43,6 +47,25 @@ static int hook_payload(const Node *node, const UpgradeJob *job, json_t **ret) {
         return 0;
 }
 
+/* What cannot be listed from here is left to the worker, which says why. */
+static bool event_has_no_hooks(const char *event) {
+        cleanup_closedir_ DIR *dir = NULL;
+        cleanup_free_ char *path = NULL;
+        struct dirent *entry;
+
+        if (asprintf(&path, MUSTER_SYSCONFDIR "/hooks.d/%s", event) < 0) {
+                path = NULL;
+                return false;
+        }
+        dir = opendir(path);
+        if (!dir)
+                return errno == ENOENT;
+        while ((errno = 0, entry = readdir(dir)))
+                if (entry->d_name[0] != '.')
+                        return false;
+        return errno == 0;
+}
+
 int node_run_hooks(Node *node, const char *event, const UpgradeJob *job, WorkerDone done, void *userdata,
                    WorkerRun **ret) {
         cleanup_json_ json_t *order = NULL;
@@ -53,13 +76,17 @@ int node_run_hooks(Node *node, const char *event, const UpgradeJob *job, WorkerD
 
         if (!node->config)
                 return -ENOENT;
+        if (event_has_no_hooks(event)) {
+                done(true, "no hooks", NULL, userdata);
+                return 0;
+        }
         environment = hook_environment(node, event, job);
         if (!environment || hook_payload(node, job, &payload) < 0) {
                 json_decref(environment);
                 return -ENOMEM;
         }
-        order = json_pack("{s:s, s:s, s:o, s:o, s:I}", "verb", "run", "event", event, "environment", environment,
-                          "payload", payload, "timeout_usec", (json_int_t) node->config->hook_timeout);
+        order = json_pack("{s:s, s:s, s:o, s:o, s:o}", "verb", "run", "event", event, "environment", environment,
+                          "payload", payload, "timeout_usec", json_usec(node->config->hook_timeout));
         if (!order)
                 return -ENOMEM;
         if (__builtin_mul_overflow(node->config->hook_timeout, (uint64_t) HOOKS_TIMEOUT_FACTOR, &limit))

@@ -52,26 +52,54 @@ static void mark(Node *node, const SigningPosition *position) {
                 sd_journal_print(LOG_ERR, "%s: %s", node->name, fault_text(&fault, r));
 }
 
+int node_mark_seen(Node *node, Fault *reterr) {
+        /* The round and step are not known: the lowest of that height is a mark that cannot be too high. */
+        SigningPosition position = { .height = node->signed_height };
+        int r;
+
+        if (node->signed_height <= node->marked_height || !node_has_position(node))
+                return 0;
+        r = node_raise_mark(node, &position, reterr);
+        if (r >= 0)
+                node->marked_height = node->signed_height;
+        return r;
+}
+
+static void mark_seen(Node *node) {
+        cleanup_fault_ Fault fault = {};
+        int r;
+
+        r = node_mark_seen(node, &fault);
+        if (r < 0)
+                sd_journal_print(LOG_ERR, "%s: %s", node->name, fault_text(&fault, r));
+}
+
 void node_mark_stop(Node *node) {
         const UnitStatus *status = node_unit(node);
         SigningPosition position;
 
         if (!status || !unit_status_is_down(status) || str_eq(status->invocation, node->marked_invocation) ||
-            !node_has_position(node) || !node_stop_position(node, &position))
+            !node_has_position(node))
                 return;
-        if (str_replace(&node->marked_invocation, status->invocation) >= 0)
+        mark_seen(node); /* what it left on disk may be less than the chain has seen of it */
+        if (node_stop_position(node, &position) && str_replace(&node->marked_invocation, status->invocation) >= 0)
                 mark(node, &position);
 }
 
-/* The round and step are not known: the lowest of that height is a mark that cannot be too high. */
 void node_mark_signed(Node *node) {
         const ChainSample *sample = monitor_sample(node->monitor);
-        SigningPosition position = { .height = sample->signed_height };
         uint64_t now = now_monotonic_usec();
 
-        if (sample->signed_height < 0 || !node_has_position(node) || sample->signing != TRI_YES ||
-            (node->marked_at && now - node->marked_at < SIGNED_INTERVAL_USEC))
+        if (sample->signing != TRI_YES || sample->signed_height <= node->signed_height)
+                return;
+        node->signed_height = sample->signed_height;
+        if (node->marked_at && now - node->marked_at < SIGNED_INTERVAL_USEC)
                 return;
         node->marked_at = now;
-        mark(node, &position);
+        mark_seen(node);
+}
+
+void node_mark_forget(Node *node) {
+        node->signed_height = node->marked_height = CHAIN_UNKNOWN;
+        node->marked_at = 0;
 }

@@ -16,6 +16,12 @@ int node_raise_mark(Node *node, const SigningPosition *position, Fault *reterr);
 /* The launcher's record of the last stop, if it is of the process that systemd ran last; else false. */
 bool node_stop_position(const Node *node, SigningPosition *ret);
 
+/* Raises it to the highest height that the chain was seen to have our signature of, at once. */
+int node_mark_seen(Node *node, Fault *reterr);
+
+/* The node is of another chain now: what was seen counts no more. */
+void node_mark_forget(Node *node);
+
 /* After a change of the unit and after each sample: raises the mark where there is news. Failing is logged. */
 void node_mark_stop(Node *node);
 void node_mark_signed(Node *node);

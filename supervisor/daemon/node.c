@@ -35,6 +35,7 @@ int node_new(Daemon *daemon, const char *name, Node **ret) {
                 return -ENOMEM;
         node->dirfd = -1;
         node->daemon = daemon;
+        node_mark_forget(node);
         if (str_replace(&node->name, name) < 0 || asprintf(&key, "hold.%s", name) < 0)
                 return -ENOMEM;
         r = journal_get(daemon->journal, key, &node->hold, NULL);
@@ -144,6 +145,7 @@ void node_attach(Node *node) {
         if (unit_watch_new(node->daemon->units, node_config_unit(node->config), on_unit_changed, node,
                            &node->watch) < 0)
                 sd_journal_print(LOG_ERR, "Failed to watch unit '%s'", node_config_unit(node->config));
+        node_drop_backup(node, node->last); /* a crash may have come between the end and the removal */
 }
 
 /* --- what the chain says ------------------------------------------------ */
@@ -173,9 +175,9 @@ static int on_probe_wanted(void *userdata, const char *path) {
 
         if (node->probe)
                 return -EBUSY;
-        order = json_pack("{s:s, s:s, s:s, s:{s:s, s:s}, s:I}", "verb", "probe", "path", path, "event", "probe",
+        order = json_pack("{s:s, s:s, s:s, s:{s:s, s:s}, s:o}", "verb", "probe", "path", path, "event", "probe",
                           "environment", "MUSTER_NODE", node->name, "MUSTER_RPC", node->config->rpc ?: "",
-                          "timeout_usec", (json_int_t) node->config->rpc_timeout);
+                          "timeout_usec", json_usec(node->config->rpc_timeout));
         if (order)
                 r = worker_run(node->daemon->workers, WORKER_HOOK, node->name, "probe", order,
                                node->config->rpc_timeout + PROBE_MARGIN_USEC, on_probe_done, node, &node->probe);
@@ -248,6 +250,8 @@ int node_configure(Node *node, NodeConfig *config, const char *error) {
                 return r < 0 ? r : 0;
         }
         same_unit = node->config && str_eq(node_config_unit(node->config), node_config_unit(config));
+        if (node->config && !str_eq(node->config->chain_id, config->chain_id))
+                node_mark_forget(node);
         node_config_free(node->config);
         node->config = config;
         (void) node_open(node, NULL);
@@ -323,8 +327,7 @@ void node_record_act(Node *node, const char *job, const Caller *by, const char *
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&text, format, ap) < 0)
-                text = NULL;
+        text = str_vformat(format, ap);
         va_end(ap);
         event.text = text;
         daemon_record(node->daemon, &event);
@@ -421,7 +424,7 @@ int node_hold(Node *node, const Caller *by, Fault *reterr) {
         if (r < 0)
                 json_decref(hold);
         else
-                r = node_store_hold(node, hold, by, "held: it is not started again until unhold", reterr);
+                r = node_store_hold(node, hold, by, "not started again until 'musterctl unhold'", reterr);
         node_update_facts(node);
         if (node->upgrade)
                 upgrade_on_unit(node->upgrade);
@@ -442,7 +445,7 @@ int node_unhold(Node *node, const Caller *by, Fault *reterr) {
         if (r < 0)
                 return r;
         /* The permit last: a crash in between leaves a node without one, which the next unhold writes. */
-        r = node_store_hold(node, NULL, by, "no longer held", reterr);
+        r = node_store_hold(node, NULL, by, "may start again", reterr);
         if (r >= 0 && current)
                 r = permit_write(node->dirfd, reterr);
         node_update_facts(node);

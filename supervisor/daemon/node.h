@@ -25,6 +25,8 @@ struct Node {
         char *shown_verdict; /* the one that was recorded last */
         char *marked_invocation; /* of the stop whose signing position was marked */
         uint64_t marked_at;      /* monotonic: when the chain's word was last marked; 0: not yet */
+        int64_t signed_height;   /* the highest that the chain was seen to have our signature of; -1 */
+        int64_t marked_height;   /* of those the last one that was marked; -1 */
         json_t *hold;       /* {"reason","uid","since_usec"}; NULL: not held */
         Upgrade *staging, *upgrade; /* under way; NULL if not */
         UpgradeJob *last;           /* the last one that ended */

@@ -7,7 +7,10 @@
 #include "util/text.h"
 
 #include <syslog.h>
+#include <sys/uio.h>
 #include <systemd/sd-journal.h>
+
+#define FIELDS_MAX 16
 
 typedef struct EventMessage {
         const char *kind;
@@ -51,24 +54,60 @@ static const EventMessage *event_message(const JournalEvent *event) {
         return NULL;
 }
 
+typedef struct Fields {
+        struct iovec items[FIELDS_MAX];
+        size_t n;
+} Fields;
+
+/* What is not known has no field: `journalctl MUSTER_SESSION=` must not match everything. */
+static void add_field(Fields *fields, const char *name, const char *value) {
+        char *text;
+
+        if (!value || !*value || fields->n == FIELDS_MAX || asprintf(&text, "%s=%s", name, value) < 0)
+                return;
+        fields->items[fields->n++] = (struct iovec){ text, strlen(text) };
+}
+
+static void add_author(Fields *fields, const Caller *by) {
+        char uid[16];
+
+        if (!by)
+                return;
+        snprintf(uid, sizeof uid, "%u", (unsigned) by->uid);
+        add_field(fields, "MUSTER_UID", by->uid == UID_NOBODY_KNOWN ? NULL : uid);
+        add_field(fields, "MUSTER_SESSION", by->session);
+        add_field(fields, "MUSTER_COMMAND", by->command);
+        add_field(fields, "MUSTER_REASON", by->why);
+}
+
 static void event_log(const JournalEvent *event) {
         const EventMessage *message = event_message(event);
-        const char *node = event->node && *event->node ? event->node : NULL;
-        cleanup_free_ char *id = NULL, *text = NULL;
+        const char *text = event->text && *event->text ? event->text : NULL;
+        cleanup_free_ char *line = NULL;
+        char priority[4], id[SD_ID128_STRING_MAX] = "";
+        Fields fields = {};
 
-        if (message && asprintf(&id, "MESSAGE_ID=" SD_ID128_FORMAT_STR, SD_ID128_FORMAT_VAL(message->id)) < 0)
-                id = NULL;
-        if (asprintf(&text, "MESSAGE=%s%s%s%s%s%s", node ?: "", node ? ": " : "", event->to ?: "",
-                     event->to && event->text && *event->text ? ": " : "", event->text ?: "",
-                     event->to || (event->text && *event->text) ? "" : event->kind) < 0)
+        if (asprintf(&line, "%s%s%s%s%s", event->node ?: "", event->node && *event->node ? ": " : "",
+                     event->to ?: "", event->to && text ? ": " : "",
+                     text             ? text
+                     : event->to      ? ""
+                                      : event->kind) < 0)
                 return;
-        (void) sd_journal_send(text, "PRIORITY=%i", message ? message->priority : LOG_INFO, "MUSTER_NODE=%s",
-                               node ?: "", "MUSTER_UPGRADE=%s", event->job ?: "", "MUSTER_STATE_FROM=%s",
-                               event->from ?: "", "MUSTER_STATE_TO=%s", event->to ?: "", "MUSTER_VERDICT=%s",
-                               message && !message->to ? event->to ?: "" : "", "MUSTER_UID=%i",
-                               event->by && event->by->uid != UID_NOBODY_KNOWN ? (int) event->by->uid : -1,
-                               "MUSTER_COMMAND=%s", event->by && event->by->command ? event->by->command : "",
-                               id, NULL);
+        snprintf(priority, sizeof priority, "%d", message ? message->priority : LOG_INFO);
+        if (message)
+                sd_id128_to_string(message->id, id);
+        add_field(&fields, "MESSAGE", line);
+        add_field(&fields, "PRIORITY", priority);
+        add_field(&fields, "MESSAGE_ID", id);
+        add_field(&fields, "MUSTER_NODE", event->node);
+        add_field(&fields, "MUSTER_UPGRADE", event->job);
+        add_field(&fields, "MUSTER_STATE_FROM", event->from);
+        add_field(&fields, "MUSTER_STATE_TO", event->to);
+        add_field(&fields, "MUSTER_VERDICT", message && !message->to ? event->to : NULL);
+        add_author(&fields, event->by);
+        (void) sd_journal_sendv(fields.items, (int) fields.n);
+        for (size_t i = 0; i < fields.n; i++)
+                free(fields.items[i].iov_base);
 }
 
 void daemon_publish(Daemon *daemon, const JournalEvent *event) {

@@ -117,6 +117,39 @@ static int upgrade_facts(UpgradeJob *job, const UpgradeRequest *q, bool stopped)
         return 0;
 }
 
+/*
+ * The backup of an upgrade that ended stuck, {"job","version","from"}, handed on from job to job until it was
+ * given back or a person went forward. *ret NULL: there is none.
+ */
+static int find_kept_backup(const UpgradeJob *last, json_t **ret) {
+        json_t *kept = last ? json_object_get(last->facts, "kept") : NULL;
+
+        *ret = NULL;
+        if (last && last->state == UPGRADE_STUCK && json_bool(last->facts, "backup"))
+                *ret = json_pack("{s:s, s:s, s:s?}", "job", last->id, "version", last->version, "from", last->from);
+        else if (kept && last->state != UPGRADE_COMMITTED && !json_bool(last->facts, "given-back"))
+                *ret = json_incref(kept);
+        else
+                return 0;
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* A rollback of just that upgrade gives the data back, too. */
+static int take_kept_backup(const Node *node, UpgradeJob *job) {
+        cleanup_json_ json_t *kept = NULL;
+        int r;
+
+        r = find_kept_backup(node->last, &kept);
+        if (r < 0 || !kept)
+                return r;
+        if (json_object_set(job->facts, "kept", kept) < 0)
+                return -ENOMEM;
+        if (job->kind != JOB_ROLLBACK || !str_eq(json_str(kept, "version"), job->from) ||
+            !str_eq(json_str(kept, "from"), job->version))
+                return 0;
+        return json_put_str(job->facts, "give-back", json_str(kept, "job"));
+}
+
 static int upgrade_ask(Node *node, JobKind kind, const UpgradeRequest *q, const Caller *by, char ret_job[static 17],
                        Fault *reterr) {
         cleanup_(upgrade_job_freep) UpgradeJob *job = NULL;
@@ -137,7 +170,8 @@ static int upgrade_ask(Node *node, JobKind kind, const UpgradeRequest *q, const 
         r = upgrade_job_new(node->name, kind, q->version, current, UPGRADE_STAGED, by, &job);
         if (r < 0)
                 return r;
-        if (upgrade_facts(job, q, node->facts.stopped_by_operator) < 0 || json_put_str(job->facts, "previous", previous) < 0)
+        if (upgrade_facts(job, q, node->facts.stopped_by_operator) < 0 ||
+            json_put_str(job->facts, "previous", previous) < 0 || take_kept_backup(node, job) < 0)
                 return -ENOMEM;
         return upgrade_launch(node, TAKE_PTR(job), &node->upgrade, by, ret_job, reterr);
 }
@@ -186,6 +220,7 @@ int node_rollback(Node *node, const Caller *by, char ret_job[static 17], Fault *
 
 int node_cancel(Node *node, const Caller *by, Fault *reterr) {
         Upgrade *u = node->upgrade ?: node->staging;
+        const char *stays;
         UpgradeState next;
 
         if (!u)
@@ -193,9 +228,10 @@ int node_cancel(Node *node, const Caller *by, Fault *reterr) {
         if (upgrade_fsm_next(u->job->state, UPGRADE_EV_CANCEL, &next) != 0)
                 return fault_set(reterr, DAEMON_E_REFUSED, "the %s is '%s': there is nothing safer to go to",
                                  job_kind_to_string(u->job->kind), upgrade_state_to_string(u->job->state));
-        if (upgrade_state_touches_node(u->job->state) && upgrade_no_way_back(u) && u->job->state != UPGRADE_STOPPING)
-                return fault_set(reterr, DAEMON_E_REFUSED, "it cannot be canceled in '%s': %s",
-                                 upgrade_state_to_string(u->job->state), upgrade_no_way_back(u));
+        stays = upgrade_no_way_back(u, true);
+        if (stays && u->job->state != UPGRADE_STOPPING)
+                return fault_set(reterr, DAEMON_E_REFUSED, "it cannot be canceled in '%s': %s; wait for its end",
+                                 upgrade_state_to_string(u->job->state), stays);
         node_record_act(node, u->job->id, by, "cancel asked for in '%s'", upgrade_state_to_string(u->job->state));
         upgrade_event(u, UPGRADE_EV_CANCEL, "canceled%s%s", by->why && *by->why ? ": " : "", by->why ?: "");
         return 0;

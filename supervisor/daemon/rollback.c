@@ -1,8 +1,8 @@
 /*
  * rolling-back: stop, take the signing position, give the data back (data.c),
- * point `current` back, start, see it alive. Every step is
- * idempotent and finds out for itself whether it was done: after a crash they
- * all run again from the first.
+ * point `current` back, start, see it alive. Every step is idempotent and finds
+ * out for itself whether it was done: after a crash they all run again from the
+ * first.
  *
  * The signing state only moves forward: the worker carries the live one into
  * the data that comes back, and the launcher refuses anything below the mark.
@@ -33,16 +33,29 @@ void upgrade_rolling_back_check(Upgrade *u) {
                       sample->height);
 }
 
+/* What a person can do now depends on the data. */
+static void old_release_fails(Upgrade *u, const char *how) {
+        cleanup_free_ char *note = upgrade_data_note(u);
+
+        upgrade_event(u, UPGRADE_EV_FAIL, "%s; version %s was started again but %s%s%s; look at it: journalctl -u %s",
+                      u->job->reason, u->job->from, how, note ? "; " : "", note ?: "",
+                      node_config_unit(u->node->config));
+}
+
 static void old_release_is_silent(Upgrade *u) {
+        const UnitFacts *facts = &u->node->facts;
+        cleanup_free_ char *how = NULL;
+        char end[UNIT_TEXT_MAX];
+
         if (!answered_before(u) && upgrade_node_runs(u, u->job->from))
                 upgrade_event(u, UPGRADE_EV_OK, "%s; version %s runs again, its RPC was silent before, too",
                               u->job->reason, u->job->from);
+        else if (facts->active == UNIT_ACTIVE_FAILED || facts->n_restarts > 0 || facts->sub == UNIT_SUB_AUTO_RESTART)
+                old_release_fails(u, asprintf(&how, "ended (%s)", unit_facts_end(end, facts)) < 0 ? "ended" : how);
         else
-                upgrade_event(u, UPGRADE_EV_FAIL,
-                              "%s; version %s was started again but does not answer on %s: look at it "
-                              "(journalctl -u %s)",
-                              u->job->reason, u->job->from, u->node->config->rpc ?: "its RPC",
-                              node_config_unit(u->node->config));
+                old_release_fails(u, asprintf(&how, "does not answer on %s", u->node->config->rpc ?: "its RPC") < 0
+                                             ? "does not answer"
+                                             : how);
 }
 
 /* Both gaps: before the new release came up, and before the old one was back. */
@@ -58,6 +71,8 @@ static void add_downtime(Upgrade *u) {
 static void rolling_back_on_unit(Upgrade *u) {
         if (u->node->facts.stopped_by_operator)
                 upgrade_leave_start_to_operator(u, "an operator stopped it");
+        else if (u->node->facts.active == UNIT_ACTIVE_FAILED)
+                old_release_is_silent(u); /* systemd has given up */
 }
 
 static void on_old_started(Upgrade *u) {

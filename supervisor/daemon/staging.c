@@ -161,8 +161,16 @@ static void on_probed(Upgrade *u, bool ok, const char *text, const json_t *resul
 /* Preflight: whatever fails here costs nothing. */
 void upgrade_enter_staged(Upgrade *u) {
         const NodeConfig *config = u->node->config;
-        json_t *order = upgrade_restore_order(u, "probe");
+        cleanup_fault_ Fault fault = {};
+        json_t *order;
+        int r;
 
+        r = upgrade_check_backup_hook(u, &fault);
+        if (r < 0) {
+                upgrade_event(u, UPGRADE_EV_FAIL, "preflight: %s", fault_text(&fault, r));
+                return;
+        }
+        order = upgrade_restore_order(u, "probe");
         if (order && (json_put_strv(order, "version_command", config->version_command) < 0 ||
                       json_put_str(order, "backup", backup_policy_to_string(config->backup)) < 0)) {
                 json_decref(order);

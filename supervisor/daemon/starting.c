@@ -20,6 +20,8 @@ void upgrade_enter_switching(Upgrade *u) {
                 r = release_link_write(u->node->dirfd, "previous", u->job->from, &fault);
         if (r >= 0)
                 r = release_link_write(u->node->dirfd, "current", u->job->version, &fault);
+        if (r >= 0)
+                r = json_put_bool(u->job->facts, "start-asked", true); /* durable with the next state */
         if (r < 0)
                 upgrade_fail(u, "%s", fault_text(&fault, r));
         else
@@ -38,6 +40,18 @@ bool upgrade_node_runs(Upgrade *u, const char *version) {
 
         return status && str_eq(status->active_state, "active") && read_launch(u, &record) >= 0 && !record.refused &&
                str_eq(record.version, version) && str_eq(record.invocation, status->invocation);
+}
+
+bool upgrade_may_have_run(const Upgrade *u) {
+        cleanup_launch_record_ LaunchRecord record = { 0 };
+
+        if (json_bool(u->job->facts, "executed"))
+                return true;
+        if (!json_bool(u->job->facts, "start-asked"))
+                return false;
+        if (read_launch(u, &record) < 0)
+                return true; /* lost in a reboot */
+        return !record.refused && str_eq(record.version, u->job->version);
 }
 
 static void start_is_done(Upgrade *u) {

@@ -29,9 +29,9 @@ struct Upgrade {
         const char *starting;   /* the version being started: borrowed from the job */
         uint64_t start_monotonic; /* launch records from before are of another start */
         Probation probation;
-        bool hooks_done;     /* draining: pre-stop, probation: post-start has run */
+        bool hooks_done;     /* probation: post-start has run */
         int64_t seen_height; /* the highest head seen while armed; -1 */
-        unsigned step;       /* of rolling-back */
+        unsigned step;       /* inside of draining and rolling-back */
         char *progress;
         UpgradeState owed; /* a transition that could not be made durable yet */
         char *owed_reason;
@@ -41,8 +41,8 @@ struct Upgrade {
 int upgrade_launch(Node *node, UpgradeJob *job, Upgrade **slot, const Caller *by, char ret_job[static 17],
                    Fault *reterr);
 
-/* Why a failed upgrade cannot go back by itself; NULL if it can. */
-const char *upgrade_no_way_back(const Upgrade *u);
+/* Why an upgrade cannot go back; NULL if it can. @asked: a person says so, which --no-rollback does not forbid. */
+const char *upgrade_no_way_back(const Upgrade *u, bool asked);
 
 /* Makes the next state durable, publishes it, runs its entry action. Retries while the journal cannot be written. */
 void upgrade_event(Upgrade *u, UpgradeEvent event, const char *format, ...) _printf_(3, 4);
@@ -63,7 +63,7 @@ void upgrade_until(Upgrade *u, uint64_t usec, UpgradeThen then);
 /* Runs a worker; consumes @order. The deadline and timer stay as they are. */
 void upgrade_work(Upgrade *u, WorkerKind kind, json_t *order, uint64_t timeout_usec, UpgradeWorkDone done);
 
-/* Runs the operator's hooks of @event, with the job in their environment. */
+/* Runs the operator's hooks of @event, with the job in their environment; without any, @done is called at once. */
 void upgrade_hooks(Upgrade *u, const char *event, UpgradeWorkDone done);
 
 /* An order for the worker that runs as the node's user; NULL without memory. */
@@ -80,6 +80,9 @@ void upgrade_keep_data(Upgrade *u);
 
 /* Way back, the node stopped: the data as it was where the new release may have touched it; then @then. */
 void upgrade_give_data_back(Upgrade *u, UpgradeThen then);
+
+/* Where the backup is, for whoever finds the node stuck. NULL: there is none. */
+char *upgrade_kept_note(const Upgrade *u);
 
 /* Where the data stays as the new release left it: that, and what to do. NULL: not so. */
 char *upgrade_data_note(const Upgrade *u);

@@ -163,8 +163,7 @@ void upgrade_rest(Upgrade *u, const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&reason, format, ap) < 0)
-                reason = NULL;
+        reason = str_vformat(format, ap);
         va_end(ap);
         upgrade_move(u, u->job->state, reason ?: "");
 }
@@ -174,40 +173,59 @@ void upgrade_event(Upgrade *u, UpgradeEvent event, const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&reason, format, ap) < 0)
-                reason = NULL;
+        reason = str_vformat(format, ap);
         va_end(ap);
         upgrade_apply(u, event, reason ?: "");
 }
 
-const char *upgrade_no_way_back(const Upgrade *u) {
+const char *upgrade_no_way_back(const Upgrade *u, bool asked) {
         const json_t *facts = u->job->facts;
 
         if (u->job->state == UPGRADE_ROLLING_BACK || !upgrade_state_touches_node(u->job->state))
                 return NULL;
         if (!u->job->from)
-                return "there is no earlier release to go back to; mend the cause, then start the node with "
-                       "'systemctl start', or stage and upgrade to another version";
-        if (json_bool(facts, "one-way") && json_bool(facts, "executed"))
-                return "the upgrade is one-way and its data may be migrated; the node was left as it is: mend the "
-                       "new version, or restore a snapshot and go back by hand";
-        if (json_bool(facts, "no-rollback"))
-                return "going back by itself was forbidden (--no-rollback); the node was left as it is: "
-                       "'musterctl rollback' goes back";
+                return "there is no earlier release to go back to";
+        if (json_bool(facts, "one-way") && upgrade_may_have_run(u))
+                return "the upgrade is one-way and its data may be migrated";
+        if (!asked && json_bool(facts, "no-rollback"))
+                return "going back by itself was forbidden (--no-rollback)";
         return NULL;
+}
+
+/* What a person can do who finds an upgrade that may not go back. */
+static char *way_out(const Upgrade *u) {
+        const char *node = u->node->name, *from = u->job->from;
+        char *text = NULL;
+        int r;
+
+        if (!from)
+                r = asprintf(&text, "mend the cause, then 'systemctl start %s', or stage and upgrade to another version",
+                             node_config_unit(u->node->config));
+        else if (json_bool(u->job->facts, "one-way"))
+                r = asprintf(&text,
+                             "upgrade to a version that mends it, or restore data that %s can read, then 'musterctl "
+                             "upgrade %s %s'",
+                             from, node, from);
+        else
+                r = asprintf(&text, "'musterctl rollback %s' goes back", node);
+        return r < 0 ? NULL : text;
 }
 
 void upgrade_fail(Upgrade *u, const char *format, ...) {
         cleanup_free_ char *reason = NULL;
-        const char *stays = upgrade_no_way_back(u);
+        const char *stays = upgrade_no_way_back(u, false);
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&reason, format, ap) < 0)
-                reason = NULL;
+        reason = str_vformat(format, ap);
         va_end(ap);
-        if (stays)
-                upgrade_event(u, UPGRADE_EV_GIVE_UP, "%s; %s", reason ?: "failed", stays);
+        if (stays) {
+                cleanup_free_ char *kept = upgrade_kept_note(u), *out = way_out(u);
+
+                upgrade_event(u, UPGRADE_EV_GIVE_UP, "%s; %s, so the node was left as it is: %s%s%s", reason ?: "failed",
+                              stays, out ?: "a person is needed", kept ? "; " : "", kept ?: "");
+        } else if (u->job->state == UPGRADE_ROLLING_BACK && reason && !str_starts(reason, u->job->reason))
+                upgrade_event(u, UPGRADE_EV_FAIL, "%s; going back failed: %s", u->job->reason, reason);
         else
                 upgrade_apply(u, UPGRADE_EV_FAIL, reason ?: "failed");
 }
@@ -217,8 +235,7 @@ void upgrade_say(Upgrade *u, const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&text, format, ap) < 0)
-                text = NULL;
+        text = str_vformat(format, ap);
         va_end(ap);
         free(u->progress);
         u->progress = text;

@@ -40,7 +40,8 @@ void upgrade_on_unit(Upgrade *upgrade);
 
 /*
  * Runs the operator's hooks of @event for @job, or for the node's verdict where
- * @job is NULL; *ret (may be NULL) is the run. -errno: nothing was queued.
+ * @job is NULL; *ret (may be NULL) is the run. -errno: nothing was queued. Where
+ * the event has no hooks, @done is called before this returns and *ret stays.
  */
 int node_run_hooks(Node *node, const char *event, const UpgradeJob *job, WorkerDone done, void *userdata,
                    WorkerRun **ret);

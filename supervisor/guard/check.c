@@ -6,51 +6,21 @@
  */
 #include "guard/check.h"
 #include "guard/match.h"
+#include "guard/spares.h"
 #include "util/durable.h"
 #include "util/text.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <sys/stat.h>
 
 #define STATE_FILE_MAX (1024 * 1024)
 #define LAST_NAME      "last"
-#define GUARD_DIR      "guard"
-#define KEYLESS_NAME   "keyless"
 
-/* Where no signing key may be: the consensus keys that are there, all of them spares. */
-typedef struct Spares {
-        bool applies; /* must_not_sign() */
-        bool news;    /* `keys` has ones that are not recorded yet */
-        KeyFiles keys;
-} Spares;
-
-static void spares_done(Spares *spares) {
-        key_files_done(&spares->keys);
-}
-
-static bool is_remote(const GuardSubject *s) {
+bool guard_is_remote(const GuardSubject *s) {
         return str_eq(s->signer, "remote");
 }
 
-/* And this chain's consensus keys are known by name, so that it can be seen. */
-static bool must_not_sign(const GuardSubject *s) {
-        return s->consensus_key_files && s->consensus_key_files[0] &&
-               (is_remote(s) || !str_eq(s->role, "active"));
-}
-
-/* -1 in *ret_fd when there is no data directory yet. */
-static int open_data(const GuardSubject *s, int *ret_fd, Fault *reterr) {
-        int fd = open(s->data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        if (fd < 0 && errno != ENOENT)
-                return fault_errno(reterr, -errno, "Failed to open the data directory '%s'", s->data);
-        *ret_fd = fd;
-        return 0;
-}
-
-/* -1 in *ret_fd when there is none yet and @make is false. */
-static int open_guard(const GuardSubject *s, bool make, int *ret_fd, Fault *reterr) {
+int guard_open(const GuardSubject *s, bool make, int *ret_fd, Fault *reterr) {
         int fd;
 
         if (make && mkdirat(s->state_dirfd, GUARD_DIR, 0700) >= 0) {
@@ -61,6 +31,16 @@ static int open_guard(const GuardSubject *s, bool make, int *ret_fd, Fault *rete
         fd = openat(s->state_dirfd, GUARD_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0 && (errno != ENOENT || make))
                 return fault_errno(reterr, -errno, "Failed to open 'state/%s'", GUARD_DIR);
+        *ret_fd = fd;
+        return 0;
+}
+
+/* -1 in *ret_fd when there is no data directory yet. */
+static int open_data(const GuardSubject *s, int *ret_fd, Fault *reterr) {
+        int fd = open(s->data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0 && errno != ENOENT)
+                return fault_errno(reterr, -errno, "Failed to open the data directory '%s'", s->data);
         *ret_fd = fd;
         return 0;
 }
@@ -151,7 +131,7 @@ int guard_mark(const GuardSubject *s, SigningPosition *ret, Fault *reterr) {
         cleanup_fd_ int guard_fd = -1;
         int r;
 
-        r = open_guard(s, false, &guard_fd, reterr);
+        r = guard_open(s, false, &guard_fd, reterr);
         if (r < 0)
                 return r;
         r = read_mark(s->node_dirfd, HIGHWATER_NAME, &high, reterr);
@@ -169,96 +149,6 @@ int guard_mark(const GuardSubject *s, SigningPosition *ret, Fault *reterr) {
         }
         *ret = signing_position_compare(&high.position, &last.position) >= 0 ? high.position : last.position;
         return 0;
-}
-
-static int refuse_consensus_key(const GuardSubject *s, const char *path, Fault *reterr) {
-        if (is_remote(s))
-                return fault_set(
-                        reterr, GUARD_E_REFUSED,
-                        "signer = remote, but the signing key '%s/%s' is here too: move it away, or set "
-                        "signer = local and stop the remote signer",
-                        s->data, path);
-        return fault_set(
-                reterr, GUARD_E_REFUSED,
-                "A %s must not hold the signing key '%s/%s': move it away, or set role = active on exactly "
-                "one host",
-                s->role, s->data, path);
-}
-
-/* When the last start without a consensus key was; UINT64_MAX: never, or nobody can tell. */
-static uint64_t keyless_since(int guard_fd) {
-        cleanup_free_ char *text = NULL;
-        uint64_t since;
-
-        if (guard_fd < 0 || read_small_file(guard_fd, KEYLESS_NAME, 64, &text, NULL) < 0)
-                return UINT64_MAX;
-        text[strcspn(text, "\n")] = 0;
-        return parse_u64(text, &since) < 0 ? UINT64_MAX : since;
-}
-
-static bool in_window(const struct timespec *t, uint64_t since) {
-        uint64_t usec = (uint64_t) t->tv_sec * USEC_PER_SEC + (uint64_t) t->tv_nsec / 1000;
-
-        usec += 10 *
-                USEC_PER_MSEC; /* a file's time is of the kernel's coarse clock, up to one tick behind */
-        return t->tv_sec >= 0 && usec >= since && usec - since < GUARD_SPARE_WINDOW;
-}
-
-/* A copy that keeps the old mtime has a new ctime, one that comes later has both. */
-static bool is_newborn(int data_fd, const char *path, uint64_t since) {
-        struct stat st;
-
-        return since != UINT64_MAX && fstatat(data_fd, path, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
-               S_ISREG(st.st_mode) && in_window(&st.st_mtim, since) && in_window(&st.st_ctim, since);
-}
-
-static int check_consensus_keys(const GuardSubject *s, int data_fd, Spares *spares, Fault *reterr) {
-        cleanup_key_files_ KeyFiles known = { 0 };
-        cleanup_fd_ int guard_fd = -1;
-        uint64_t since;
-        int r;
-
-        if (!must_not_sign(s))
-                return 0;
-        spares->applies = true;
-        r = open_guard(s, false, &guard_fd, reterr);
-        if (r >= 0 && guard_fd >= 0)
-                r = key_files_read(guard_fd, SPARE_KEYS_NAME, &known, reterr);
-        if (r >= 0 && data_fd >= 0)
-                r = key_files_scan(data_fd, s->consensus_key_files, &spares->keys, reterr);
-        if (r < 0)
-                return r;
-        since = keyless_since(guard_fd);
-        for (size_t i = 0; i < spares->keys.n; i++) {
-                const KeyFile *key = &spares->keys.files[i], *before = key_files_find(&known, key->path);
-
-                if (before && str_eq(before->digest, key->digest))
-                        continue;
-                if (!is_newborn(data_fd, key->path, since))
-                        return refuse_consensus_key(s, key->path, reterr);
-                spares->news = true;
-        }
-        return 0;
-}
-
-/* What the next start goes by. */
-static int record_spares(const GuardSubject *s, const Spares *spares, Fault *reterr) {
-        cleanup_free_ char *text = NULL;
-        cleanup_fd_ int guard_fd = -1;
-        int n, r;
-
-        if (!spares->applies || (spares->keys.n > 0 ? !spares->news : !s->starting))
-                return 0;
-        r = open_guard(s, true, &guard_fd, reterr);
-        if (r < 0)
-                return r;
-        if (spares->news)
-                return key_files_write(guard_fd, SPARE_KEYS_NAME, &spares->keys, reterr);
-        n = asprintf(&text, "%" PRIu64 "\n", now_realtime_usec());
-        if (n < 0)
-                return -ENOMEM;
-        r = durable_write(guard_fd, KEYLESS_NAME, text, (size_t) n, 0600);
-        return r < 0 ? fault_errno(reterr, r, "Failed to write 'state/%s/%s'", GUARD_DIR, KEYLESS_NAME) : 0;
 }
 
 /* Also what a changed pattern does not name any more must still be there. */
@@ -296,7 +186,7 @@ static int check_keys(const GuardSubject *s, int data_fd, KeyFiles *record, bool
         cleanup_fd_ int guard_fd = -1;
         int r;
 
-        r = open_guard(s, false, &guard_fd, reterr);
+        r = guard_open(s, false, &guard_fd, reterr);
         if (r >= 0 && guard_fd >= 0)
                 r = key_files_read(guard_fd, KEYS_NAME, record, reterr);
         if (r >= 0)
@@ -333,7 +223,7 @@ static int check_position(const GuardSubject *s, bool cannot_sign, SigningPositi
         if (r != 0 || !s->parse_position)
                 return r;
         r = guard_position(s, ret, &fault);
-        if (is_remote(s) || cannot_sign)
+        if (guard_is_remote(s) || cannot_sign)
                 return 0;
         if (r == -ENOENT) {
                 if (mark.height < 0)
@@ -369,7 +259,7 @@ static int raise_last(const GuardSubject *s, const SigningPosition *position, Fa
 
         if (position->height < 0)
                 return 0;
-        r = open_guard(s, true, &guard_fd, reterr);
+        r = guard_open(s, true, &guard_fd, reterr);
         if (r < 0)
                 return r;
         r = highwater_raise_at(guard_fd, LAST_NAME, s->domain, position, NULL, reterr);
@@ -382,7 +272,7 @@ static int record_keys(const GuardSubject *s, const KeyFiles *keys, Fault *reter
         cleanup_fd_ int guard_fd = -1;
         int r;
 
-        r = open_guard(s, true, &guard_fd, reterr);
+        r = guard_open(s, true, &guard_fd, reterr);
         return r < 0 ? r : key_files_write(guard_fd, KEYS_NAME, keys, reterr);
 }
 
@@ -396,20 +286,20 @@ int guard_check(const GuardSubject *s, GuardReport *ret, Fault *reterr) {
 
         r = open_data(s, &data_fd, reterr);
         if (r == 0)
-                r = check_consensus_keys(s, data_fd, &spares, reterr);
+                r = spares_check(s, data_fd, &spares, reterr);
         if (r == 0)
                 r = check_keys(s, data_fd, &keys, &new_keys, reterr);
         if (r == 0)
                 r = check_position(s, spares.applies, &position, reterr);
         if (r == 0 && new_keys)
                 r = record_keys(s, &keys, reterr);
-        if (r == 0 && !is_remote(s) && !spares.applies)
+        if (r == 0 && !guard_is_remote(s) && !spares.applies)
                 r = raise_last(s, &position, reterr);
         if (r == 0)
-                r = record_spares(s, &spares, reterr);
+                r = spares_record(s, &spares, reterr);
         if (r != 0)
                 return r;
-        *ret = (GuardReport){ .position = position, .n_keys = keys.n, .at_signer = is_remote(s) };
+        *ret = (GuardReport){ .position = position, .n_keys = keys.n, .at_signer = guard_is_remote(s) };
         return 0;
 }
 
@@ -421,7 +311,7 @@ int guard_record_stop(const GuardSubject *s, SigningPosition *ret_position, Faul
         r = guard_position(s, &position, &fault);
         if (r < 0 && r != -ENOENT)
                 return fault_set(reterr, r, "%s", fault_text(&fault, r));
-        if (r >= 0 && !is_remote(s) && !must_not_sign(s)) {
+        if (r >= 0 && !guard_is_remote(s) && !guard_must_not_sign(s)) {
                 r = guard_mark(s, &mark, reterr);
                 if (r == 0)
                         r = raise_last(s, &position, reterr);
@@ -440,7 +330,7 @@ int guard_accept_keys(const GuardSubject *s, KeyFiles *ret_before, KeyFiles *ret
 
         r = open_data(s, &data_fd, reterr);
         if (r >= 0)
-                r = open_guard(s, true, &guard_fd, reterr);
+                r = guard_open(s, true, &guard_fd, reterr);
         if (r < 0)
                 return r;
         r = key_files_read(guard_fd, KEYS_NAME, &before, &damage);

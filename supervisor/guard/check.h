@@ -7,18 +7,12 @@
  * Marks: the high-water mark (musterd's) and state/guard/last (ours).
  * A position below either, a missing or damaged state file where a mark
  * exists, a missing or changed key, a signing key where none may be: refused.
- *
- * Some nodes (CometBFT) make a consensus key for themselves at every start
- * without one, whatever their role. Such a spare signs for nobody and is
- * allowed where no signing key may be: it is told by a start without any key
- * (state/guard/keyless holds when) and a file that was written, and never
- * touched again, within GUARD_SPARE_WINDOW after that start.
  */
 #include "guard/keys.h"
 #include "guard/position.h"
 
-#define GUARD_E_REFUSED    1
-#define GUARD_SPARE_WINDOW (10 * USEC_PER_SEC)
+#define GUARD_E_REFUSED 1
+#define GUARD_DIR       "guard" /* below state/ */
 
 /* Whom it is about. All borrowed. The four file members are the chain family's. */
 typedef struct GuardSubject {
@@ -64,3 +58,9 @@ int guard_record_stop(const GuardSubject *subject, SigningPosition *ret_position
 
 /* The operator says that the keys that are there now are right: the record is replaced. */
 int guard_accept_keys(const GuardSubject *subject, KeyFiles *ret_before, KeyFiles *ret_now, Fault *reterr);
+
+/* Position and consensus key are a remote signer's. */
+bool guard_is_remote(const GuardSubject *subject);
+
+/* state/guard. *ret_fd is -1 when there is none yet and @make is false. */
+int guard_open(const GuardSubject *subject, bool make, int *ret_fd, Fault *reterr);

@@ -150,7 +150,8 @@ int highwater_raise_at(int dirfd, const char *name, const char *domain, const Si
                                          raise ? position : &old.position, reterr);
                 if (r < 0)
                         return r;
-        }
+        } else if (r >= 0 && fsync(dirfd) < 0) /* raised by a process that may have died before its fsync */
+                return fault_errno(reterr, -errno, "Failed to sync the signing mark '%s'", name);
         if (ret_raised)
                 *ret_raised = raise;
         return 0;

@@ -9,8 +9,7 @@
 #include "crypto/sha256.h"
 #include "util/fault.h"
 
-#define KEYS_NAME       "keys"   /* every key seen */
-#define SPARE_KEYS_NAME "spares" /* the consensus keys that the node made for itself: see check.h */
+#define KEYS_NAME "keys" /* every key seen */
 
 typedef struct KeyFile {
         char digest[SHA256_HEX_SIZE];

@@ -1,4 +1,5 @@
 #include "health/poll.h"
+#include "http/url.h"
 #include "util/text.h"
 
 struct Poll {
@@ -36,28 +37,9 @@ static void poll_error(Poll *poll, const char *url, const char *text) {
                 poll->sample.error = NULL;
 }
 
-/* Puts @path behind the address, before the address's own query if it has one. */
-static char *join_url(const char *url, const char *path) {
-        size_t length = strcspn(url, "?");
-        const char *query = url[length] ? url + length + 1 : NULL;
-        char *joined = NULL;
-
-        if (!*path)
-                return strdup(url);
-        while (length > 0 && url[length - 1] == '/')
-                length--;
-        if (asprintf(&joined, "%.*s%s%s%s", (int) length, url, path,
-                     !query              ? ""
-                     : strchr(path, '?') ? "&"
-                                         : "?",
-                     query ?: "") < 0)
-                return NULL;
-        return joined;
-}
-
 int poll_send(HttpClient *client, const char *url, const ChainRequest *request, uint64_t timeout,
               HttpHandler handler, void *userdata, HttpRequest **ret) {
-        cleanup_free_ char *joined = join_url(url, request->path);
+        cleanup_free_ char *joined = url_join(url, request->path);
 
         if (!joined)
                 return -ENOMEM;
@@ -95,7 +77,7 @@ static void on_answer(HttpRequest *request, const HttpResponse *response, void *
                 poll_finish(poll);
                 return;
         }
-        url = http_url_without_password(poll->target->url);
+        url = url_without_password(poll->target->url);
         r = poll->target->family->absorb(&poll->sample, poll->i, response->status, response->body, &fault);
         http_request_free(request);
         if (r < 0)

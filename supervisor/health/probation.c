@@ -35,8 +35,7 @@ static ProbationOutcome say(Step *s, ProbationOutcome outcome, const char *forma
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&text, format, ap) < 0)
-                text = NULL;
+        text = str_vformat(format, ap);
         va_end(ap);
         free(s->reason);
         s->reason = text;

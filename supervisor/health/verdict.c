@@ -67,13 +67,6 @@ const char *verdict_to_string(Verdict verdict) {
         return verdict_names[verdict];
 }
 
-Verdict verdict_from_string(const char *text) {
-        for (Verdict v = 0; v < _VERDICT_MAX; v++)
-                if (str_eq(verdict_names[v], text))
-                        return v;
-        return _VERDICT_MAX;
-}
-
 bool verdict_is_good(Verdict verdict) {
         return verdict == VERDICT_STARTING || verdict == VERDICT_SYNCING || verdict == VERDICT_HEALTHY;
 }
@@ -183,8 +176,7 @@ static Verdict say(Judge *j, Verdict verdict, const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&text, format, ap) < 0)
-                text = NULL;
+        text = str_vformat(format, ap);
         va_end(ap);
         free(j->reason);
         j->reason = text;

@@ -27,7 +27,6 @@ typedef enum Verdict {
 } Verdict;
 
 const char *verdict_to_string(Verdict verdict); /* "local-stall" */
-Verdict verdict_from_string(const char *text);  /* _VERDICT_MAX for a word that is none */
 bool verdict_is_good(Verdict verdict);          /* starting, syncing, healthy: nothing for a person to do */
 
 /* From the node's configuration; microseconds. */

@@ -225,13 +225,14 @@ static int scripts_run(HookScript *script, char *const *paths, const char *what,
 /* What is common to both verbs: environment, standard input, limits. */
 static int script_prepare(const HookSetting *setting, const json_t *order, HookScript *ret,
                           char ***ret_environment, char **ret_payload, Fault *reterr) {
-        const json_t *payload = json_object_get(order, "payload"),
-                     *timeout = json_object_get(order, "timeout_usec");
+        const json_t *payload = json_object_get(order, "payload");
         cleanup_free_ char *text = NULL;
+        uint64_t timeout;
         int r;
 
-        if (!json_is_integer(timeout))
-                return fault_set(reterr, -EBADMSG, "The order has no integer \"timeout_usec\"");
+        if (json_read_usec(order, "timeout_usec", &timeout) < 0 || timeout == 0)
+                return fault_set(reterr, -EBADMSG,
+                                 "The order's \"timeout_usec\" is no number of microseconds and not null");
         if (payload && !json_is_object(payload))
                 return fault_set(reterr, -EBADMSG, "The order's \"payload\" is no object");
         text = payload ? json_dumps(payload, JSON_COMPACT) : strdup("{}");
@@ -243,8 +244,7 @@ static int script_prepare(const HookSetting *setting, const json_t *order, HookS
         *ret = (HookScript){
                 .environment = *ret_environment,
                 .payload = *ret_payload,
-                .timeout_usec = json_integer_value(timeout) > 0 ? (uint64_t) json_integer_value(timeout)
-                                                                : UINT64_MAX,
+                .timeout_usec = timeout,
                 .grace_usec = setting->grace_usec,
                 .echo_fd = setting->echo_fd,
         };

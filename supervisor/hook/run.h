@@ -12,7 +12,7 @@
  * {"job","verb":"probe","path":SCRIPT,"environment","payload","timeout_usec"}
  *      runs that one and keeps its standard output.
  *
- * timeout_usec is each script's; 0 or less: none. Environment keys begin with
+ * timeout_usec is each script's; null: none. Environment keys begin with
  * MUSTER_. No directory or no scripts: ok.
  */
 #include <stdbool.h>

@@ -7,6 +7,7 @@
  * A handler may free the client: the dispatch holds a reference of its own.
  */
 #include "http/client.h"
+#include "http/url.h"
 #include "util/text.h"
 #include "muster-build.h"
 
@@ -37,7 +38,7 @@ struct HttpRequest {
         uint64_t timeout_usec;
         char *url; /* for messages */
         char *body;
-        size_t size, allocated, max;
+        size_t size, allocated;
         size_t header_size;
         bool body_too_large, headers_too_large;
         char error[CURL_ERROR_SIZE];
@@ -104,7 +105,7 @@ HttpClient *http_client_free(HttpClient *client) {
 }
 
 static const char *why_too_large(const HttpRequest *request, char buffer[static SIZE_TEXT_MAX]) {
-        return format_size(buffer, request->headers_too_large ? HEADER_MAX : request->max);
+        return format_size(buffer, request->headers_too_large ? HEADER_MAX : HTTP_BODY_MAX);
 }
 
 /* What went wrong, in words; owned. */
@@ -275,7 +276,7 @@ int http_client_new(HttpClient **ret, sd_event *event) {
 static size_t on_body(char *data, size_t one, size_t size, void *userdata) {
         HttpRequest *request = userdata;
 
-        if (size > request->max - request->size) {
+        if (size > HTTP_BODY_MAX - request->size) {
                 request->body_too_large = true;
                 return 0; /* not @size: ends the transfer */
         }
@@ -367,8 +368,7 @@ static int http_start(HttpClient *client, const char *url, const char *body, uin
         request->userdata = userdata;
         request->floating = !ret;
         request->timeout_usec = timeout_usec;
-        request->max = HTTP_BODY_MAX;
-        request->url = http_url_without_password(url);
+        request->url = url_without_password(url);
         request->easy = curl_easy_init();
         if (!request->url || !request->easy)
                 return -ENOMEM;
@@ -390,24 +390,4 @@ int http_get(HttpClient *client, const char *url, uint64_t timeout_usec, HttpHan
 int http_post(HttpClient *client, const char *url, const char *body, uint64_t timeout_usec,
               HttpHandler handler, void *userdata, HttpRequest **ret) {
         return http_start(client, url, body, timeout_usec, handler, userdata, ret);
-}
-
-void http_request_set_body_max(HttpRequest *request, size_t max) {
-        request->max = max;
-}
-
-char *http_url_without_password(const char *url) {
-        const char *host = strstr(url, "://"), *at = NULL, *colon;
-        char *text = NULL;
-
-        host = host ? host + 3 : url;
-        for (const char *s = host; *s && !strchr("/?#", *s); s++)
-                if (*s == '@')
-                        at = s;
-        colon = at ? memchr(host, ':', (size_t) (at - host)) : NULL;
-        if (!colon)
-                return strdup(url);
-        if (asprintf(&text, "%.*s:***%s", (int) (colon - url), url, at) < 0)
-                return NULL;
-        return text;
 }

@@ -55,12 +55,6 @@ int http_get(HttpClient *client, const char *url, uint64_t timeout_usec, HttpHan
 int http_post(HttpClient *client, const char *url, const char *body, uint64_t timeout_usec,
               HttpHandler handler, void *userdata, HttpRequest **ret);
 
-/* Lets this request's answer be larger than HTTP_BODY_MAX. */
-void http_request_set_body_max(HttpRequest *request, size_t max);
-
 /* Cancels if it is still under way; the handler will not be called. NULL is fine. Returns NULL. */
 HttpRequest *http_request_free(HttpRequest *request);
 DEFINE_CLEANUP(HttpRequest *, http_request_free)
-
-/* @url with "***" in place of its password, for messages; NULL if memory runs out. */
-char *http_url_without_password(const char *url);

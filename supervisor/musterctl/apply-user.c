@@ -28,7 +28,8 @@ static const char *same_number(uid_t uid, gid_t gid) {
         return uid == 0 || gid == 0 ? "root" : NULL;
 }
 
-int apply_user_find(const char *name, NodeUser *ret, Fault *reterr) {
+/* -ENOENT: there is none. Changes nothing. */
+static int find_user(const char *name, NodeUser *ret, Fault *reterr) {
         const struct passwd *p;
         const struct group *g;
         const char *same;
@@ -109,7 +110,7 @@ int apply_user_ensure(const NodeConfig *config, NodeUser *ret, Fault *reterr) {
         NodeUser user;
         int r;
 
-        r = apply_user_find(config->user, ret, reterr);
+        r = find_user(config->user, ret, reterr);
         if (r != -ENOENT)
                 return r;
         r = write_line(config, &path, reterr);
@@ -117,7 +118,7 @@ int apply_user_ensure(const NodeConfig *config, NodeUser *ret, Fault *reterr) {
                 r = run_sysusers(path, reterr);
         if (r < 0)
                 return r;
-        r = apply_user_find(config->user, &user, reterr);
+        r = find_user(config->user, &user, reterr);
         if (r == -ENOENT)
                 return fault_set(reterr, r, "systemd-sysusers did not create the user '%s' of '%s'",
                                  config->user, path);

@@ -10,8 +10,8 @@ typedef struct NodeUser {
         bool created;
 } NodeUser;
 
-/* -ENOENT: there is none. -EPERM: it must not run a node; the fault says why. Changes nothing. */
-int apply_user_find(const char *name, NodeUser *ret, Fault *reterr);
-
-/* Makes it by systemd-sysusers if there is none; an existing one is never touched. */
+/*
+ * Makes it by systemd-sysusers if there is none; an existing one is never
+ * touched. -EPERM: it must not run a node; the fault says why.
+ */
 int apply_user_ensure(const NodeConfig *config, NodeUser *ret, Fault *reterr);

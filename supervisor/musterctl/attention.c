@@ -15,8 +15,7 @@ static unsigned put(FILE *f, const Screen *screen, Tone tone, const char *todo, 
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&text, format, ap) < 0)
-                text = NULL;
+        text = str_vformat(format, ap);
         va_end(ap);
         if (text)
                 text[strcspn(text, "\n")] = '\0';

@@ -25,7 +25,7 @@ char *event_what(const Screen *screen, const json_t *event) {
         char *text;
 
         if (str_eq(kind, "alarm"))
-                return strdup("ALARM");
+                return asprintf(&text, "ALARM%s%s", to ? " " : "", to ?: "") < 0 ? NULL : text;
         if (from && to && !str_eq(from, to)) {
                 if (asprintf(&text, "%s %s %s", from, screen_arrow(screen), to) < 0)
                         return NULL;
@@ -35,7 +35,8 @@ char *event_what(const Screen *screen, const json_t *event) {
 }
 
 char *event_detail(const json_t *event) {
-        const char *text = json_str(event, "text"), *command = json_str(event, "command"),
+        const char *text = json_str(event, "text"), *kind = json_str(event, "kind"),
+                   *command = json_str(event, "command"),
                    *why = json_str(event, "why"), *session = json_str(event, "session");
         cleanup_free_ char *line = NULL;
         char user[USER_TEXT_MAX];
@@ -46,7 +47,8 @@ char *event_detail(const json_t *event) {
         if (!f)
                 return NULL;
         fputs(text ?: "", f);
-        if (json_u64(event, "uid", &uid) == 0) {
+        /* Who began a job is told by the act that follows its first state. */
+        if (json_u64(event, "uid", &uid) == 0 && !(str_eq(kind, "transition") && !(text && *text))) {
                 fprintf(f, "%s(%s", text && *text ? " " : "", user_text(user, (int64_t) uid));
                 if (session && *session)
                         fprintf(f, ", session %s", session);

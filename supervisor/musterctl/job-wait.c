@@ -49,7 +49,10 @@ static int show_events(Waiting *w, const json_t *events) {
                         continue;
                 if (str_eq(json_str(e, "kind"), "transition") && json_str(e, "to") &&
                     (json_put_str(w->job, "state", json_str(e, "to")) < 0 ||
-                     json_put_str(w->job, "reason", json_str(e, "text")) < 0))
+                     json_put_str(w->job, "reason", json_str(e, "text")) < 0 ||
+                     json_put_bool(w->job, "over",
+                                   transition_ends_job(json_str(w->job, "kind"), json_str(e, "from"),
+                                                       json_str(e, "to"))) < 0))
                         return -ENOMEM;
                 if (settings.json)
                         continue;
@@ -81,9 +84,9 @@ static int look(Daemon *daemon, Watch *watch, Waiting *w, Fault *reterr) {
                 return r;
         line_show(w);
         /* Where it is described, its end is too, with the downtime: at the next look. */
-        if (job && !job_is_over(json_str(job, "kind"), json_str(job, "state")))
+        if (job && !job_over(job))
                 return GOES_ON;
-        return job_is_over(json_str(w->job, "kind"), json_str(w->job, "state")) ? OVER : GOES_ON;
+        return job_over(w->job) ? OVER : GOES_ON;
 }
 
 int job_wait(Daemon *daemon, Watch *watch, const char *node, const json_t *job, json_t **ret,
@@ -134,6 +137,15 @@ static int say_accepted(const char *node, const json_t *job) {
         return 0;
 }
 
+/* A rollback that was asked for in the middle of an upgrade turns that one around. */
+static int follow_exit(const char *asked, const json_t *job) {
+        const char *kind = json_str(job, "kind"), *state = json_str(job, "state");
+
+        if (str_eq(asked, "rollback") && str_eq(kind, "upgrade"))
+                return str_eq(state, "rolled-back") ? CTL_OK : CTL_FAILED;
+        return job_exit(kind, state);
+}
+
 int job_follow(Daemon *daemon, Watch *watch, const char *node, const char *id, const char *kind,
                const char *version) {
         cleanup_fault_ Fault fault = {};
@@ -159,5 +171,5 @@ int job_follow(Daemon *daemon, Watch *watch, const char *node, const char *id, c
                 r = print_json(job);
         else
                 job_end_put(stdout, &settings.out, node, job);
-        return r < 0 ? complain(r, NULL) : job_exit(json_str(job, "kind"), json_str(job, "state"));
+        return r < 0 ? complain(r, NULL) : follow_exit(kind, job);
 }

@@ -29,7 +29,7 @@ static const char *state_after(const char *kind, const char *state) {
 
         if (str_eq(state, "rolling-back"))
                 return "rolled-back";
-        if (job_is_over(kind, state))
+        if (job_is_over(kind, state) || (str_eq(kind, "rehearse") && str_eq(state, "staged")))
                 return NULL;
         for (size_t i = 0; way[i]; i++)
                 if (str_eq(way[i], state))
@@ -131,8 +131,6 @@ static void put_versions(FILE *f, const json_t *job) {
         else if (str_eq(state, "committed") && from)
                 fprintf(f, "runs %s (was %s)", version, from);
         else if (str_eq(state, "committed"))
-                fprintf(f, "runs %s", version);
-        else if (str_eq(state, "rolled-back") && str_eq(kind, "rollback"))
                 fprintf(f, "runs %s", version);
         else if (str_eq(state, "rolled-back"))
                 fprintf(f, "%s failed, runs %s again", version, from ?: "nothing");

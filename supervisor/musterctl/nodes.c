@@ -84,6 +84,12 @@ const json_t *node_job(const json_t *node, const char *id) {
         return str_eq(json_str(last, "id"), id) ? last : NULL;
 }
 
+bool job_over(const json_t *job) {
+        const json_t *over = json_object_get(job, "over");
+
+        return json_is_boolean(over) ? json_is_true(over) : job_is_over(json_str(job, "kind"), json_str(job, "state"));
+}
+
 const json_t *node_active_job(const json_t *node) {
         return json_array_get(json_object_get(node, "jobs"), 0);
 }

@@ -24,6 +24,9 @@ int node_may_act(const json_t *node, Fault *reterr);
 /* The JOB with @id among the active ones and the last one; NULL if it is not there. */
 const json_t *node_job(const json_t *node, const char *id);
 
+/* A JOB that is over, as musterd says, or without its word by kind and state. */
+bool job_over(const json_t *job);
+
 /* The first active job or NULL. */
 const json_t *node_active_job(const json_t *node);
 

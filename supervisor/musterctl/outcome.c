@@ -58,7 +58,7 @@ static bool rests_at_staged(const char *kind) {
 }
 
 bool job_is_over(const char *kind, const char *state) {
-        if (rests_at_staged(kind) && str_eq(state, "staged"))
+        if (str_eq(kind, "stage") && str_eq(state, "staged"))
                 return true;
         for (size_t i = 0; i < ELEMENTSOF(ends); i++)
                 if (str_eq(ends[i].name, state))
@@ -66,12 +66,15 @@ bool job_is_over(const char *kind, const char *state) {
         return false;
 }
 
+bool transition_ends_job(const char *kind, const char *from, const char *to) {
+        return job_is_over(kind, to) ||
+               (str_eq(kind, "rehearse") && str_eq(from, "staged") && str_eq(to, "staged"));
+}
+
 int job_exit(const char *kind, const char *state) {
         if (str_eq(state, "committed"))
                 return CTL_OK;
         if (rests_at_staged(kind) && str_eq(state, "staged"))
-                return CTL_OK;
-        if (str_eq(kind, "rollback") && str_eq(state, "rolled-back"))
                 return CTL_OK;
         return CTL_FAILED;
 }

@@ -25,11 +25,17 @@ Tone verdict_tone(const char *verdict);         /* a name not known here is TONE
 bool verdict_is_unhealthy(const char *verdict); /* status and list exit 3 */
 Tone state_tone(const char *state);             /* of a job */
 
-/* A job of @kind in @state is over. "staged" ends a staging and a rehearsal, and is a step of an upgrade. */
+/*
+ * A job of @kind in @state is over. "staged" ends a staging, and is a step of an upgrade. A rehearsal begins and
+ * ends there: it is over by a transition from "staged" to "staged".
+ */
 bool job_is_over(const char *kind, const char *state);
+bool transition_ends_job(const char *kind, const char *from, const char *to);
 
-/* Of a job that is over: 0 if it did what was asked for. A rollback wants "rolled-back", an upgrade fears
- * it. */
+/*
+ * Of a job that is over: 0 if it did what was asked for. A rollback is an upgrade to the previous release: it
+ * ends "committed", and "rolled-back" when that one failed.
+ */
 int job_exit(const char *kind, const char *state);
 
 /* Of a D-Bus error name. NULL and unknown names are CTL_FAILED. */

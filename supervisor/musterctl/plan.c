@@ -31,8 +31,7 @@ static void line(FILE *f, const Screen *screen, const char *label, const char *f
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&text, format, ap) < 0)
-                text = NULL;
+        text = str_vformat(format, ap);
         va_end(ap);
         fprintf(f, "%11s: ", label);
         text_put(f, screen, text ?: "", 0);

@@ -7,6 +7,7 @@
 
 #include "util/text.h"
 
+#define COMMAND_MAX 4000 /* musterd takes no longer one */
 #define SAFE "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.,/:=+@%~*"
 
 Settings settings = {};
@@ -70,6 +71,11 @@ int command_line(int argc, char *const *argv, char **ret) {
                 r = -ENOMEM;
         if (r < 0)
                 return r;
+        if (size > COMMAND_MAX) {
+                for (size = COMMAND_MAX - 3; (line[size] & 0xc0) == 0x80; size--)
+                        ;
+                memcpy(line + size, "...", 4); /* at the beginning of a character */
+        }
         *ret = TAKE_PTR(line);
         return 0;
 }
@@ -111,8 +117,7 @@ int usage_error(const char *verb, const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&text, format, ap) < 0)
-                text = NULL;
+        text = str_vformat(format, ap);
         va_end(ap);
         fflush(stdout);
         text_put(stderr, &settings.err, text ?: "wrong use", 0);

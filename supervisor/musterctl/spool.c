@@ -1,8 +1,9 @@
 /*
  * The copy is complete and checked before it has its name. The directory
  * belongs to root or to muster; no symbolic link in it is followed, so that
- * root writes nowhere else. A crash leaves a file ".spool-*.new", which the
- * next copy of the same release replaces.
+ * root writes nowhere else. Each process has a temporary of its own: the same
+ * file may be staged for several nodes at once. A crash leaves a ".spool-*.new",
+ * which systemd-tmpfiles removes with what else has grown old here.
  */
 #include "musterctl/spool.h"
 
@@ -137,7 +138,8 @@ static int copy_in(const char *spool, int from, const char *path, const char *sh
                 base += strlen(base) - 120;
         if (asprintf(&name, "%s-%s", sha256, base) < 0)
                 return -ENOMEM;
-        if (asprintf(&temporary, ".spool-%s.new", sha256) < 0 || asprintf(&result, "%s/%s", spool, name) < 0)
+        if (asprintf(&temporary, ".spool-%s-%d.new", sha256, (int) getpid()) < 0 ||
+            asprintf(&result, "%s/%s", spool, name) < 0)
                 return -ENOMEM;
         dirfd = open_spool(spool, reterr);
         if (dirfd < 0)

@@ -33,6 +33,8 @@ static int act(const char *name, const char *method, bool held) {
                 printf("%s is released\n", name);
         if (held && pid > 0)
                 printf("It still runs (pid %lld): a hold stops nothing\n", (long long) pid);
+        else if (!held && pid <= 0 && !json_str(after, "version"))
+                printf("It has no release yet: musterctl stage, then musterctl upgrade\n");
         else if (!held && pid <= 0)
                 printf("It does not run; start it: sudo systemctl start %s\n",
                        json_str(after, "unit") ?: name);

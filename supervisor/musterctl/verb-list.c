@@ -45,9 +45,7 @@ static int add_job(Table *t, const json_t *node) {
                 job = last;
         if (!job)
                 return table_add(t, NULL, TONE_PLAIN);
-        percent = job_is_over(json_str(job, "kind"), json_str(job, "state"))
-                          ? -1
-                          : job_progress(json_str(job, "progress"), &ignored);
+        percent = job_over(job) ? -1 : job_progress(json_str(job, "progress"), &ignored);
         if (percent >= 0)
                 snprintf(share, sizeof share, " %d%%", percent);
         if (asprintf(&text, "%s%s: %s %s", json_str(job, "state") ?: "?", share,

@@ -29,8 +29,7 @@ static void field(const char *label, Tone tone, const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&text, format, ap) < 0)
-                text = NULL;
+        text = str_vformat(format, ap);
         va_end(ap);
         printf("%*s%s %s", LABEL_WIDTH, label, *label ? ":" : " ", screen_on(screen, tone));
         text_put(stdout, screen, text ?: "", screen->width > used ? screen->width - used : screen->width);
@@ -239,7 +238,7 @@ static void put_job(const char *label, const json_t *job, const json_t *events) 
         const char *why = json_str(job, "why"), *reason = json_str(job, "reason"),
                    *trigger = json_str(job, "trigger"), *progress = json_str(job, "progress");
         cleanup_free_ char *title = job_title(screen, job);
-        bool over = job_is_over(json_str(job, "kind"), json_str(job, "state"));
+        bool over = job_over(job);
         char user[USER_TEXT_MAX], when[2 * WHEN_TEXT_MAX], spent[DURATION_TEXT_MAX];
         int64_t downtime = json_i64(job, "downtime_usec", -1);
 

@@ -201,7 +201,11 @@ int backup_make(const Backup *b, const TreeClone *how, TreeStats *ret, Fault *re
         if (r > 0) {
                 cleanup_fd_ int fd = open_tree(b, n.backup, reterr);
 
-                return fd < 0 ? fd : tree_measure(fd, ret, reterr);
+                if (fd < 0)
+                        return fd;
+                if (fsync(b->subject->state_dirfd) < 0) /* its worker may have died before its fsync */
+                        return fault_errno(reterr, -errno, "Failed to make '%s/%s' durable", b->state, n.backup);
+                return tree_measure(fd, ret, reterr);
         }
         r = remove_backup(b, &n, reterr);
         if (r >= 0)

@@ -6,12 +6,11 @@
 #include "crypto/sha256.h"
 #include "guard/match.h"
 #include "snapshot/clone.h"
+#include "util/directory.h"
 #include "util/text.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #define TEMPORARY ".#muster-carried"
 
@@ -28,19 +27,6 @@ int protect_patterns(const char *const *key_files, const char *const *state_file
                                 return -ENOMEM;
         *ret = TAKE_PTR(all);
         return 0;
-}
-
-static int open_beneath(int dirfd, const char *path, int flags) {
-        struct open_how how = {
-                .flags = (uint64_t) (unsigned) flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
-                .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
-        };
-        long fd;
-
-        do
-                fd = syscall(SYS_openat2, dirfd, path, &how, sizeof how);
-        while (fd < 0 && (errno == EINTR || errno == EAGAIN));
-        return fd < 0 ? -errno : (int) fd;
 }
 
 /*
@@ -150,7 +136,7 @@ static int carry_file(const ProtectCarry *c, const char *path, Fault *reterr) {
         const char *name;
         int r;
 
-        in = open_beneath(c->live_dirfd, path, O_RDONLY);
+        in = open_beneath(c->live_dirfd, path, O_RDONLY | O_NONBLOCK);
         if (in == -ELOOP)
                 return check_link(c, path, reterr);
         if (in < 0)
@@ -161,7 +147,7 @@ static int carry_file(const ProtectCarry *c, const char *path, Fault *reterr) {
         r = replace_file(in, parent, name, path, reterr);
         if (r < 0)
                 return r;
-        written = open_beneath(c->incoming_dirfd, path, O_RDONLY);
+        written = open_beneath(c->incoming_dirfd, path, O_RDONLY | O_NONBLOCK);
         if (written < 0)
                 return fault_errno(reterr, written, "Failed to read back the copy of '%s'", path);
         return compare(in, written, path, reterr);

@@ -26,15 +26,6 @@ struct UnitJob {
         void *userdata;
 };
 
-static const char *const result_names[] = {
-        [UNIT_JOB_DONE] = "done",         [UNIT_JOB_FAILED] = "failed", [UNIT_JOB_CANCELED] = "canceled",
-        [UNIT_JOB_REFUSED] = "refused",   [UNIT_JOB_LOST] = "lost",
-};
-
-const char *unit_job_result_to_string(UnitJobResult result) {
-        return result_names[result];
-}
-
 static void unit_job_unlink(UnitJob *job) {
         if (!job->manager)
                 return;

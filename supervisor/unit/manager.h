@@ -15,8 +15,6 @@ typedef enum UnitJobResult {
         UNIT_JOB_LOST,     /* the bus went away: nothing is known */
 } UnitJobResult;
 
-const char *unit_job_result_to_string(UnitJobResult result);
-
 typedef struct UnitManager UnitManager;
 typedef struct UnitJob UnitJob;
 

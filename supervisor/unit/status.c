@@ -1,4 +1,5 @@
 #include "unit/status.h"
+#include "util/hex.h"
 #include "util/text.h"
 
 #include <stddef.h>
@@ -64,8 +65,8 @@ static int read_invocation(sd_bus_message *m, char ret[static 33]) {
         if (r < 0)
                 return r;
         ret[0] = 0;
-        for (size_t i = 0; size == 16 && i < size; i++)
-                snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
+        if (size == 16)
+                hex_encode(bytes, size, ret);
         return 0;
 }
 

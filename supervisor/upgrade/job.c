@@ -30,7 +30,7 @@ void caller_done(Caller *caller) {
         *caller = (Caller){ .uid = UID_NOBODY_KNOWN };
 }
 
-int caller_copy(const Caller *from, Caller *ret) {
+static int caller_copy(const Caller *from, Caller *ret) {
         Caller copy = { .uid = from->uid };
 
         if (str_replace(&copy.session, from->session) < 0 || str_replace(&copy.command, from->command) < 0 ||
@@ -97,7 +97,8 @@ int upgrade_job_to_json(const UpgradeJob *job, const char *progress, json_t **re
                       json_text(job->by.command ?: ""), "why", json_text(job->by.why ?: ""));
         if (!j)
                 return -ENOMEM;
-        if (json_object_set_new(j, "uid",
+        if (json_object_set_new(j, "over", json_boolean(upgrade_job_is_over(job))) < 0 ||
+            json_object_set_new(j, "uid",
                                 job->by.uid == UID_NOBODY_KNOWN
                                         ? json_null()
                                         : json_integer((json_int_t) job->by.uid)) < 0 ||

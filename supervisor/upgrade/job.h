@@ -24,7 +24,6 @@ typedef struct Caller {
 
 #define UID_NOBODY_KNOWN ((uid_t) -1)
 
-int caller_copy(const Caller *from, Caller *ret);
 void caller_done(Caller *caller);
 
 typedef struct UpgradeJob {

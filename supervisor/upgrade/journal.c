@@ -9,6 +9,7 @@
 #include "upgrade/journal.h"
 #include "util/text.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 
 #define JOURNAL_SCHEMA 1
@@ -139,12 +140,41 @@ static int journal_schema(Journal *j, Fault *reterr) {
         return 0;
 }
 
+static int sync_path(const char *path, Fault *reterr) {
+        cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+        if (fd < 0)
+                return errno == ENOENT ? 0 : fault_errno(reterr, -errno, "Failed to open '%s'", path);
+        return fsync(fd) < 0 ? fault_errno(reterr, -errno, "Failed to sync '%s'", path) : 0;
+}
+
+/*
+ * A musterd that was killed before its fdatasync left rows that can be read and
+ * are not durable: what they stand for is about to be done.
+ */
+static int journal_sync(const char *path, Fault *reterr) {
+        cleanup_free_ char *wal = NULL, *directory = NULL;
+        const char *slash = strrchr(path, '/');
+        int r;
+
+        if (asprintf(&wal, "%s-wal", path) < 0)
+                return -ENOMEM;
+        directory = slash ? strndup(path, (size_t) (slash - path)) : strdup(".");
+        if (!directory)
+                return -ENOMEM;
+        r = sync_path(wal, reterr);
+        return r < 0 ? r : sync_path(directory, reterr);
+}
+
 int journal_open(const char *path, Journal **ret, Fault *reterr) {
         cleanup_(journal_closep) Journal *j = calloc(1, sizeof *j);
         int rc, r;
 
         if (!j)
                 return -ENOMEM;
+        r = journal_sync(path, reterr);
+        if (r < 0)
+                return r;
         rc = sqlite3_open_v2(path, &j->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
         if (rc != SQLITE_OK)
                 return fault_prefix(reterr, journal_fault(j, rc, "open", reterr), "%s", path);

@@ -2,8 +2,7 @@
  * The tree is walked by directory descriptors, never by joined paths, each
  * component opened with O_NOFOLLOW: what a release could contain after
  * unpacking is decided here a second time, because the launcher trusts this
- * file with what it executes. openat2() would say the same in one call, but
- * RestrictSUIDSGID= of our units makes it answer ENOSYS.
+ * file with what it executes.
  *
  * MANIFEST is written last and by rename: a tree without one is unfinished.
  */
@@ -24,27 +23,7 @@
 #define VERSION_KEY "version: "
 
 int release_open(int release_dirfd, const char *path, int flags) {
-        cleanup_fd_ int dir = -1;
-        char name[NAME_MAX + 1];
-
-        if (!release_path_is_valid(path))
-                return -EINVAL;
-        for (;;) {
-                size_t n = strcspn(path, "/");
-                int fd;
-
-                snprintf(name, sizeof name, "%.*s", (int) n, path);
-                fd = openat(dir < 0 ? release_dirfd : dir, name,
-                            (path[n] ? O_PATH | O_DIRECTORY : flags | O_NOCTTY) | O_NOFOLLOW | O_CLOEXEC);
-                if (fd < 0)
-                        return -errno;
-                if (!path[n])
-                        return fd;
-                if (dir >= 0)
-                        close(dir);
-                dir = fd;
-                path += n + 1;
-        }
+        return release_path_is_valid(path) ? open_beneath(release_dirfd, path, flags) : -EINVAL;
 }
 
 bool release_path_is_valid(const char *path) {

@@ -10,10 +10,12 @@
  */
 #include "upgrade/release.h"
 #include "http/download.h"
+#include "upgrade/origin.h"
 #include "upgrade/publisher.h"
 #include "upgrade/unpack.h"
 #include "util/directory.h"
 #include "util/durable.h"
+#include "util/hex.h"
 #include "util/name.h"
 #include "util/text.h"
 #include "util/tree.h"
@@ -27,21 +29,8 @@
 #define ARCHIVE        "archive"
 #define TREE           "tree"
 #define PARTIAL_PREFIX ".partial-"
-#define SOURCE_PREFIX  ".source-"
 #define DISCARD_PREFIX ".discard-"
 #define NAME_ROOM      (NAME_MAX_LENGTH + 16)
-
-/* What a release was made of, as .source-VERSION keeps it. */
-typedef struct Source {
-        SshSigDigests digests;
-        uint64_t size;
-        char *name; /* display form */
-} Source;
-
-static void source_done(Source *s) {
-        free(s->name);
-}
-#define cleanup_source_ cleanup_(source_done)
 
 void release_result_done(ReleaseResult *result) {
         free(result->source);
@@ -49,57 +38,9 @@ void release_result_done(ReleaseResult *result) {
         *result = (ReleaseResult){ 0 };
 }
 
-static void to_hex(const uint8_t *data, size_t size, char *ret) {
-        for (size_t i = 0; i < size; i++)
-                snprintf(ret + 2 * i, 3, "%02x", data[i]);
-}
-
-static int from_hex(const char *text, uint8_t *ret, size_t size) {
-        if (!text || strlen(text) != 2 * size || strspn(text, "0123456789abcdef") != 2 * size)
-                return -EBADMSG;
-        for (size_t i = 0; i < size; i++) {
-                const char pair[3] = { text[2 * i], text[2 * i + 1], 0 };
-
-                ret[i] = (uint8_t) strtoul(pair, NULL, 16);
-        }
-        return 0;
-}
-
 static const char *prefixed(char buffer[static NAME_ROOM], const char *prefix, const char *version) {
         snprintf(buffer, NAME_ROOM, "%s%s", prefix, version);
         return buffer;
-}
-
-static int source_write(int dirfd, const char *version, const Source *s) {
-        cleanup_json_ json_t *j = json_object();
-        char name[NAME_ROOM], sha256[65], sha512[129];
-
-        to_hex(s->digests.sha256, sizeof s->digests.sha256, sha256);
-        to_hex(s->digests.sha512, sizeof s->digests.sha512, sha512);
-        if (!j || json_put_str(j, "sha256", sha256) < 0 || json_put_str(j, "sha512", sha512) < 0 ||
-            json_put_u64(j, "size", s->size) < 0 || json_put_str(j, "source", s->name) < 0)
-                return -ENOMEM;
-        return json_write_file(dirfd, prefixed(name, SOURCE_PREFIX, version), j, 0644);
-}
-
-static int source_read(int dirfd, const char *version, Source *ret) {
-        cleanup_json_ json_t *j = NULL;
-        char name[NAME_ROOM];
-        Source s = { 0 };
-        int r;
-
-        r = json_read_file(dirfd, prefixed(name, SOURCE_PREFIX, version), &j, NULL);
-        if (r < 0)
-                return r;
-        if (from_hex(json_str(j, "sha256"), s.digests.sha256, sizeof s.digests.sha256) < 0 ||
-            from_hex(json_str(j, "sha512"), s.digests.sha512, sizeof s.digests.sha512) < 0 ||
-            json_u64(j, "size", &s.size) < 0 || !json_str(j, "source"))
-                return -EBADMSG;
-        s.name = strdup(json_str(j, "source"));
-        if (!s.name)
-                return -ENOMEM;
-        *ret = s;
-        return 0;
 }
 
 /* The last component of where the archive comes from: what progress calls it. */
@@ -256,17 +197,17 @@ static int same_command(int tree, const StageOrder *o, bool *ret) {
 static int accept_existing(int tree, int releases_dirfd, const StageOrder *o, const FetchLimits *limits,
                            ReleaseResult *ret, Fault *reterr) {
         cleanup_(manifest_freep) Manifest *m = NULL;
-        cleanup_source_ Source source = { 0 };
+        cleanup_origin_ Origin origin = { 0 };
         char sha256[65];
         bool same;
         int r;
 
-        r = source_read(releases_dirfd, o->version, &source);
+        r = origin_read(releases_dirfd, o->version, &origin);
         if (r == -ENOENT || r == -EBADMSG)
                 return other_content(o, "its origin is not known", reterr);
         if (r < 0)
                 return fault_errno(reterr, r, "Failed to read the origin of version '%s'", o->version);
-        to_hex(source.digests.sha256, sizeof source.digests.sha256, sha256);
+        hex_encode(origin.digests.sha256, sizeof origin.digests.sha256, sha256);
         if (!str_eq(sha256, o->sha256))
                 return other_content(o, "another archive", reterr);
         worker_progress(true, "verifying the files of version %s", o->version);
@@ -276,26 +217,27 @@ static int accept_existing(int tree, int releases_dirfd, const StageOrder *o, co
         if (r >= 0)
                 r = manifest_verify(m, tree, reterr);
         if (r < 0)
-                return fault_prefix(reterr, r,
-                                    "Version '%s' is staged but damaged: 'musterctl discard' it",
+                return fault_prefix(reterr, r, "Version '%s' is staged but damaged: 'musterctl discard' it",
                                     o->version);
         r = same_command(tree, o, &same);
         if (r < 0)
                 return r;
         if (!same)
                 return other_content(o, "another command or environment", reterr);
-        r = verify_signatures(o, limits, &source.digests, &ret->signed_by, reterr);
+        r = verify_signatures(o, limits, &origin.digests, &ret->signed_by, reterr);
         if (r < 0)
                 return r;
+        if (fsync(releases_dirfd) < 0) /* the worker that renamed it may have died before its fsync */
+                return fault_errno(reterr, -errno, "Failed to fsync the releases directory");
         memcpy(ret->manifest, m->digest, sizeof ret->manifest);
-        ret->size = source.size;
-        ret->source = TAKE_PTR(source.name);
+        ret->size = origin.size;
+        ret->source = TAKE_PTR(origin.name);
         ret->already = true;
         return 0;
 }
 
 /* Brings the archive into the partial directory and looks at its signatures. */
-static int obtain(int partial, const StageOrder *o, const FetchLimits *limits, Source *source,
+static int obtain(int partial, const StageOrder *o, const FetchLimits *limits, Origin *origin,
                   ReleaseResult *ret, int *ret_fd, Fault *reterr) {
         cleanup_(download_result_done) DownloadResult got = { 0 };
         bool verifying = false;
@@ -314,20 +256,20 @@ static int obtain(int partial, const StageOrder *o, const FetchLimits *limits, S
         r = download(partial, ARCHIVE, &options, &got, reterr);
         if (r < 0)
                 return r;
-        if (source_display(got.source, &source->name) < 0)
+        if (source_display(got.source, &origin->name) < 0)
                 return -ENOMEM;
         fd = openat(partial, ARCHIVE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
                 return fault_errno(reterr, -errno, "Failed to open the download");
-        r = sshsig_digest_fd(fd, &source->digests, &source->size);
+        r = sshsig_digest_fd(fd, &origin->digests, &origin->size);
         if (r < 0)
                 return fault_errno(reterr, r, "Failed to read the download");
-        to_hex(source->digests.sha256, sizeof source->digests.sha256, sha256);
+        hex_encode(origin->digests.sha256, sizeof origin->digests.sha256, sha256);
         if (!str_eq(sha256, o->sha256))
                 return fault_set(reterr, -EIO, "The download changed on disk: its SHA-256 is %s, was %s",
                                  sha256, o->sha256);
         ret->received = got.received;
-        r = verify_signatures(o, limits, &source->digests, &ret->signed_by, reterr);
+        r = verify_signatures(o, limits, &origin->digests, &ret->signed_by, reterr);
         if (r >= 0)
                 *ret_fd = TAKE_FD(fd);
         return r;
@@ -371,19 +313,19 @@ static int build(int partial, int archive_fd, const StageOrder *o, const char *s
         return 0;
 }
 
-static int publish(int releases_dirfd, int partial, const StageOrder *o, Source *source, ReleaseResult *ret,
+static int publish(int releases_dirfd, int partial, const StageOrder *o, Origin *origin, ReleaseResult *ret,
                    Fault *reterr) {
         int r;
 
-        r = source_write(releases_dirfd, o->version, source);
+        r = origin_write(releases_dirfd, o->version, origin);
         if (r < 0)
                 return fault_errno(reterr, r, "Failed to write the origin of version '%s'", o->version);
         if (renameat(partial, TREE, releases_dirfd, o->version) < 0)
                 return fault_errno(reterr, -errno, "Failed to rename the release to '%s'", o->version);
         if (fsync(releases_dirfd) < 0)
                 return fault_errno(reterr, -errno, "Failed to fsync the releases directory");
-        ret->size = source->size;
-        ret->source = TAKE_PTR(source->name);
+        ret->size = origin->size;
+        ret->source = TAKE_PTR(origin->name);
         return 0;
 }
 
@@ -396,7 +338,7 @@ static bool is_worth_keeping(int partial) {
 
 static int stage_new(int releases_dirfd, const StageOrder *o, const FetchLimits *limits, ReleaseResult *ret,
                      Fault *reterr) {
-        cleanup_source_ Source source = { 0 };
+        cleanup_origin_ Origin origin = { 0 };
         cleanup_fd_ int partial = -1, archive = -1;
         char name[NAME_ROOM];
         bool useless = false;
@@ -408,13 +350,13 @@ static int stage_new(int releases_dirfd, const StageOrder *o, const FetchLimits 
         partial = release_open(releases_dirfd, name, O_RDONLY | O_DIRECTORY);
         if (partial < 0)
                 return fault_errno(reterr, partial, "Failed to open 'releases/%s'", name);
-        r = obtain(partial, o, limits, &source, ret, &archive, reterr);
+        r = obtain(partial, o, limits, &origin, ret, &archive, reterr);
         if (r >= 0) {
-                r = build(partial, archive, o, source.name, ret, reterr);
+                r = build(partial, archive, o, origin.name, ret, reterr);
                 useless = r == -EBADMSG; /* the archive that was wanted is no release: it gets no better */
         }
         if (r >= 0)
-                return publish(releases_dirfd, partial, o, &source, ret, reterr);
+                return publish(releases_dirfd, partial, o, &origin, ret, reterr);
         if (useless || !is_worth_keeping(partial))
                 (void) tree_remove(releases_dirfd, name, NULL);
         else
@@ -493,6 +435,6 @@ int release_discard(int releases_dirfd, const char *version, Fault *reterr) {
         if (r >= 0)
                 r = tree_remove(releases_dirfd, prefixed(name, PARTIAL_PREFIX, version), reterr);
         if (r >= 0)
-                r = tree_remove(releases_dirfd, prefixed(name, SOURCE_PREFIX, version), reterr);
+                r = origin_remove(releases_dirfd, version, reterr);
         return r;
 }

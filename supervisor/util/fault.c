@@ -1,4 +1,5 @@
 #include "util/fault.h"
+#include "util/text.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -15,8 +16,7 @@ int fault_set(Fault *reterr, int r, const char *format, ...) {
         if (!reterr)
                 return r;
         va_start(ap, format);
-        if (vasprintf(&text, format, ap) < 0)
-                text = NULL;
+        text = str_vformat(format, ap);
         va_end(ap);
         fault_take(reterr, text);
         return r;
@@ -29,8 +29,7 @@ int fault_errno(Fault *reterr, int r, const char *format, ...) {
         if (!reterr)
                 return r;
         va_start(ap, format);
-        if (vasprintf(&what, format, ap) < 0)
-                what = NULL;
+        what = str_vformat(format, ap);
         va_end(ap);
         return fault_set(reterr, r, "%s: %s", what ?: "failed", strerror(abs(r)));
 }
@@ -42,8 +41,7 @@ int fault_prefix(Fault *reterr, int r, const char *format, ...) {
         if (!reterr)
                 return r;
         va_start(ap, format);
-        if (vasprintf(&what, format, ap) < 0)
-                what = NULL;
+        what = str_vformat(format, ap);
         va_end(ap);
         inner = TAKE_PTR(reterr->text);
         return fault_set(reterr, r, "%s: %s", what ?: "failed", inner ?: strerror(abs(r)));

@@ -68,7 +68,20 @@ int json_put_str(json_t *object, const char *key, const char *value) {
 }
 
 int json_put_u64(json_t *object, const char *key, uint64_t value) {
+        if (value > INT64_MAX)
+                return -ERANGE;
         return json_object_set_new(object, key, json_integer((json_int_t) value)) < 0 ? -ENOMEM : 0;
+}
+
+json_t *json_usec(uint64_t usec) {
+        return usec > INT64_MAX ? json_null() : json_integer((json_int_t) usec);
+}
+
+int json_read_usec(const json_t *object, const char *key, uint64_t *ret) {
+        if (!json_is_null(json_object_get(object, key)))
+                return json_u64(object, key, ret);
+        *ret = UINT64_MAX;
+        return 0;
 }
 
 int json_put_bool(json_t *object, const char *key, bool value) {

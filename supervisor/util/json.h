@@ -32,8 +32,18 @@ json_t *json_text(const char *text);
 
 /* Sets json_text(), or nothing when @value is NULL. 0 or -ENOMEM. */
 int json_put_str(json_t *object, const char *key, const char *value);
-int json_put_u64(json_t *object, const char *key, uint64_t value);
 int json_put_bool(json_t *object, const char *key, bool value);
+
+/* -ERANGE beyond INT64_MAX, which JSON's readers do not carry: infinity is json_usec()'s. */
+int json_put_u64(json_t *object, const char *key, uint64_t value);
+
+/* New reference: a duration in microseconds; null for infinity (UINT64_MAX, and what is beyond INT64_MAX).
+ */
+json_t *json_usec(uint64_t usec);
+
+/* Member as json_usec() writes it; -ENOENT absent, -EBADMSG anything but null or a number that is not
+ * negative. */
+int json_read_usec(const json_t *object, const char *key, uint64_t *ret);
 
 /* Strings of an array member as an owned strv, empty if absent. -EBADMSG if not all are strings. */
 int json_strv(const json_t *object, const char *key, char ***ret);

@@ -10,6 +10,12 @@ bool str_ends(const char *s, const char *suffix) {
         return n >= m && strcmp(s + n - m, suffix) == 0;
 }
 
+char *str_vformat(const char *format, va_list ap) {
+        char *text;
+
+        return vasprintf(&text, format, ap) < 0 ? NULL : text;
+}
+
 int str_replace(char **field, const char *value) {
         char *copy = NULL;
 
@@ -238,18 +244,6 @@ int strv_append(char ***v, const char *s) {
         larger[n] = copy;
         larger[n + 1] = NULL;
         *v = larger;
-        return 0;
-}
-
-int strv_copy(char *const *v, char ***ret) {
-        cleanup_strv_ char **copy = calloc(1, sizeof *copy);
-
-        if (!copy)
-                return -ENOMEM;
-        STRV_FOREACH (s, v)
-                if (strv_append(&copy, *s) < 0)
-                        return -ENOMEM;
-        *ret = TAKE_PTR(copy);
         return 0;
 }
 

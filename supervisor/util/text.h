@@ -2,6 +2,7 @@
 /*
  * Strings: equality that reads, owned vectors, strict numbers, durations.
  */
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,9 @@ static inline bool str_starts(const char *s, const char *prefix) {
 }
 
 bool str_ends(const char *s, const char *suffix);
+
+/* vasprintf() as a value: an owned text, NULL without memory. */
+char *str_vformat(const char *format, va_list ap) _printf_(1, 0);
 
 /* Replaces *field by a copy of @value (NULL clears). 0 or -ENOMEM, the old value kept. */
 int str_replace(char **field, const char *value);
@@ -49,7 +53,6 @@ uint64_t now_monotonic_usec(void);
 size_t strv_length(char *const *v);
 bool strv_contains(char *const *v, const char *s);
 int strv_append(char ***v, const char *s);
-int strv_copy(char *const *v, char ***ret);
 char **strv_free(char **v); /* returns NULL */
 static inline void strv_freep(char ***v) {
         strv_free(*v);

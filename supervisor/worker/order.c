@@ -50,7 +50,7 @@ int worker_order_write(WorkerKind kind, const char *node, const json_t *order, F
                 return dir;
         if (asprintf(&name, "%s-%s", kind_names[kind], node) < 0)
                 return -ENOMEM;
-        r = json_write_file(dir, name, order, 0644);
+        r = json_write_file(dir, name, order, 0640);
         return r < 0 ? fault_errno(reterr, r, "Failed to write the order '%s/orders/%s'", MUSTER_RUNDIR,
                                    name)
                      : 0;
@@ -125,8 +125,7 @@ void worker_progress(bool force, const char *format, ...) {
                 return;
         last = now;
         va_start(ap, format);
-        if (vasprintf(&text, format, ap) < 0)
-                text = NULL;
+        text = str_vformat(format, ap);
         va_end(ap);
         if (!text)
                 return;

@@ -13,6 +13,7 @@
 #   node_first HOST NODE VERSION    stage and first upgrade, committed
 #   muster HOST ARGS...             musterctl inside, as root
 #   muster_ends HOST CODE WORDS ARGS..  musterctl ends with CODE and says WORDS (also kept in $SAID)
+#   on_terminal HOST USER OPTION.. -- CMD...  in a login session on a terminal; OPTIONs of support/terminal
 #   node_edit HOST NODE SED..       sed -i on nodes.d/NODE.conf, then musterd has read it
 #   node_fault HOST NODE [FAULTS]   the development chain's control file; without FAULTS removed
 #   node_is HOST NODE FIELD VALUE   for until_true: node_get says VALUE
@@ -20,7 +21,9 @@
 #   node_get HOST NODE FIELD        a field of Node.Describe() (jq path without the dot), "null" if unknown
 #   job_state HOST NODE             state of the running job, else of the last one
 #   job_is HOST NODE STATE          for until_true
+#   node_verdict_is HOST NODE VERDICT   for until_true
 #   progress_says HOST NODE TEXT    for until_true: what the running job says of itself
+#   job_is_over HOST NODE           for until_true: no upgrade is under way
 #   staging_is HOST NODE STATE      for until_true: of a staging under way
 #   node_height HOST NODE           as the node's own RPC says; empty if it does not
 #   node_rpc_height_above HOST NODE N   for until_true
@@ -149,6 +152,21 @@ muster_ends() {
     assert_eq "$code" "$got" "exit code of 'musterctl $*' ($SAID)"
 }
 
+# The inner terminal is systemd's, it takes the size of the outer one.
+on_terminal() {
+    local host=$1 user=$2 options=()
+
+    shift 2
+    while [ "$1" != -- ]; do
+        options+=("$1")
+        shift
+    done
+    shift
+    "${BASH_SOURCE[0]%/*}/terminal" "${options[@]}" -- nsenter -t "$(host_pid "$host")" -a --wdns=/ env -i \
+        PATH=/usr/sbin:/usr/bin TERM=xterm-256color LANG=C.UTF-8 systemd-run -q --wait --pty -G \
+        --service-type=exec --uid="$user" -p PAMName=login -E LANG=C.UTF-8 -E TERM=xterm-256color -- "$@"
+}
+
 node_edit() {
     local host=$1 file
 
@@ -213,6 +231,14 @@ job_state() {
 
 job_is() {
     [ "$(job_state "$1" "$2")" = "$3" ]
+}
+
+job_is_over() {
+    host_exec "$1" musterctl show "$2" --json </dev/null | jq -e '.jobs == []' >/dev/null
+}
+
+node_verdict_is() {
+    [ "$(node_get "$1" "$2" verdict)" = "$3" ]
 }
 
 progress_says() {

@@ -1,9 +1,9 @@
 /* The guard against what it must refuse, with the real CometBFT family's files. */
-#include "tests/unit/cmocka-all.h"
+#include "tests/unit/scratch.h"
 #include "chain/family.h"
 #include "guard/check.h"
 #include "guard/match.h"
-#include "util/tree.h"
+#include "guard/spares.h"
 #include "util/durable.h"
 #include "util/text.h"
 
@@ -15,7 +15,7 @@
 #define NODE_KEY_FILE "data/config/node_key.json"
 
 typedef struct Host {
-        char path[64];
+        Scratch *scratch;
         char data[96];
         int node_fd, state_fd;
         GuardSubject subject;
@@ -30,12 +30,11 @@ static int set_up(void **state) {
 
         if (!h || !family)
                 return -1;
-        snprintf(h->path, sizeof h->path, "/tmp/muster-test-guard-XXXXXX");
-        if (!mkdtemp(h->path))
+        if (scratch_new((void **) &h->scratch) < 0)
                 return -1;
-        snprintf(h->data, sizeof h->data, "%s/state/data", h->path);
-        h->node_fd = open(h->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (h->node_fd < 0 || mkdirat(h->node_fd, "state", 0700) < 0)
+        snprintf(h->data, sizeof h->data, "%s/state/data", h->scratch->path);
+        h->node_fd = h->scratch->fd;
+        if (mkdirat(h->node_fd, "state", 0700) < 0)
                 return -1;
         h->state_fd = openat(h->node_fd, "state", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         h->subject = (GuardSubject){ .node = "cosmos-1",
@@ -45,23 +44,18 @@ static int set_up(void **state) {
                                      .signer = "local",
                                      .node_dirfd = h->node_fd,
                                      .state_dirfd = h->state_fd,
-                                     .starting = true,
-                                     .key_files = family->key_files,
-                                     .consensus_key_files = family->consensus_key_files,
-                                     .state_files = family->state_files,
-                                     .parse_position = family->parse_position };
+                                     .starting = true };
+        chain_family_subject(family, &h->subject);
         *state = h;
         return h->state_fd < 0 ? -1 : 0;
 }
 
 static int tear_down(void **state) {
         Host *h = *state;
-        const char *name = strrchr(h->path, '/') + 1;
-        cleanup_fd_ int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        int r = tree_remove(tmp, name, NULL);
+        int r;
 
-        close(h->node_fd);
         close(h->state_fd);
+        r = scratch_free((void **) &h->scratch);
         fault_done(&h->fault);
         free(h);
         return r;
@@ -341,7 +335,7 @@ static void a_key_that_comes_long_after_the_start_is_no_spare(void **state) {
         assert_int_equal(read_small_file(h->state_fd, "guard/keyless", 64, &text, NULL), 0);
         text[strcspn(text, "\n")] = 0;
         assert_int_equal(parse_u64(text, &since), 0);
-        snprintf(past, sizeof past, "%llu\n", (unsigned long long) (since - GUARD_SPARE_WINDOW));
+        snprintf(past, sizeof past, "%llu\n", (unsigned long long) (since - SPARE_WINDOW));
         put(h, "guard/keyless", past);
         put(h, KEY_FILE, "the validator's key");
         assert_refused(h, "must not hold the signing key");

@@ -442,6 +442,8 @@ static void an_order_that_makes_no_sense_runs_nothing(void **state) {
                 const char *order, *says;
         } bad[] = {
                 { "{\"verb\":\"run\",\"event\":\"pre-stop\"}", "timeout_usec" },
+                { "{\"verb\":\"run\",\"event\":\"pre-stop\",\"timeout_usec\":0}", "timeout_usec" },
+                { "{\"verb\":\"run\",\"event\":\"pre-stop\",\"timeout_usec\":-1}", "timeout_usec" },
                 { "{\"verb\":\"walk\",\"timeout_usec\":1000000}", "expected \"run\" or \"probe\"" },
                 { "{\"verb\":\"run\",\"timeout_usec\":1000000}", "\"event\"" },
                 { "{\"verb\":\"run\",\"event\":\"../pre-stop\",\"timeout_usec\":1000000}", "../pre-stop" },

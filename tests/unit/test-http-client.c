@@ -1,5 +1,7 @@
 #include "tests/unit/loopback.h"
+#include "http/ask.h"
 #include "http/client.h"
+#include "http/url.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -202,17 +204,6 @@ static void what_never_ends_is_cut_off(void **state) {
         assert_non_null(strstr(headers.error, "headers are more than 64.0 KiB"));
 }
 
-static void a_request_may_allow_a_larger_body(void **state) {
-        cleanup_(http_request_freep) HttpRequest *small = NULL;
-        cleanup_told_ Told t = {};
-        Context *c = *state;
-
-        assert_return_code(http_get(c->client, c->url, 5 * USEC_PER_SEC, on_told, &t, &small), 0);
-        http_request_set_body_max(small, 4);
-        assert_true(loop_until(c->event, &t.done, 10));
-        assert_non_null(strstr(t.error, "body is more than 4 B"));
-}
-
 static void rubbish_is_an_error(void **state) {
         cleanup_told_ Told t = {}, nothing = {};
         Context *c = *state;
@@ -382,6 +373,73 @@ static void a_dead_name_server_does_not_block_the_loop(void **state) {
         assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* Runs the server until @pid ends; its exit status. */
+static int serve(Context *c, pid_t pid) {
+        uint64_t deadline = now_monotonic_usec() + 20 * USEC_PER_SEC;
+        int status = 0;
+
+        assert_true(pid > 0);
+        while (waitpid(pid, &status, WNOHANG) == 0) {
+                assert_true(now_monotonic_usec() < deadline);
+                assert_true(sd_event_run(c->event, 10 * USEC_PER_MSEC) >= 0);
+        }
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void a_worker_waits_for_its_answer(void **state) {
+        Context *c = *state;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                HttpAnswer answer = { 0 };
+                Fault fault = { 0 };
+
+                _exit(http_ask(c->url, "{\"id\":1}", 10 * USEC_PER_SEC, &answer, &fault) == 0 &&
+                                      answer.status == 200 && answer.size == 5 &&
+                                      str_eq(answer.body, "hello")
+                              ? 0
+                              : 1);
+        }
+        assert_int_equal(serve(c, pid), 0);
+        assert_non_null(strstr(c->server.last, "POST /x"));
+        assert_non_null(strstr(c->server.last, "{\"id\":1}"));
+}
+
+static void a_worker_that_is_not_answered_is_told_why(void **state) {
+        Context *c = *state;
+        pid_t pid;
+
+        c->reply = REPLY_SILENCE;
+        pid = fork();
+        if (pid == 0) {
+                HttpAnswer answer = { 0 };
+                Fault fault = { 0 };
+
+                _exit(http_ask(c->url, NULL, 300 * USEC_PER_MSEC, &answer, &fault) == -EREMOTEIO &&
+                                      strstr(fault_text(&fault, 0), c->url) && !answer.body
+                              ? 0
+                              : 1);
+        }
+        assert_int_equal(serve(c, pid), 0);
+}
+
+static void a_path_goes_before_the_address_own_query(void **state) {
+        static const char *const joined[][3] = {
+                { "http://h:1", "/status", "http://h:1/status" },
+                { "http://h:1/", "/status", "http://h:1/status" },
+                { "http://h:1/rpc?key=x", "/status", "http://h:1/rpc/status?key=x" },
+                { "http://h:1/?key=x", "/block?height=3", "http://h:1/block?height=3&key=x" },
+                { "http://h:1/?key=x", "", "http://h:1/?key=x" },
+                { "http://h:1/", NULL, "http://h:1/" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(joined); i++) {
+                cleanup_free_ char *url = url_join(joined[i][0], joined[i][1]);
+
+                assert_string_equal(url, joined[i][2]);
+        }
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(an_answer_comes_with_its_status_and_body, set_up, tear_down),
@@ -393,7 +451,6 @@ int main(void) {
                                                 tear_down),
                 cmocka_unit_test_setup_teardown(a_body_that_stops_half_way_is_an_error, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(what_never_ends_is_cut_off, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(a_request_may_allow_a_larger_body, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(rubbish_is_an_error, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(an_error_names_the_url_without_its_password, set_up,
                                                 tear_down),
@@ -404,6 +461,10 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(a_handler_may_free_its_request_and_others, set_up,
                                                 tear_down),
                 cmocka_unit_test_setup_teardown(a_handler_may_free_the_client, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_worker_waits_for_its_answer, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_worker_that_is_not_answered_is_told_why, set_up,
+                                                tear_down),
+                cmocka_unit_test(a_path_goes_before_the_address_own_query),
                 cmocka_unit_test(a_dead_name_server_does_not_block_the_loop),
         };
 

@@ -157,6 +157,31 @@ static void any_bytes_can_be_told(void **state) {
         assert_int_equal(json_object_size(nothing), 0);
 }
 
+static void a_number_that_json_cannot_carry_is_refused_and_an_infinite_time_is_null(void **state) {
+        static const uint64_t carried[] = { 0, 1, INT64_MAX };
+        cleanup_json_ json_t *j = json_object();
+        uint64_t back;
+
+        for (size_t i = 0; i < ELEMENTSOF(carried); i++) {
+                assert_int_equal(json_put_u64(j, "n", carried[i]), 0);
+                assert_int_equal(json_u64(j, "n", &back), 0);
+                assert_true(back == carried[i]);
+                assert_int_equal(json_object_set_new(j, "usec", json_usec(carried[i])), 0);
+                assert_int_equal(json_read_usec(j, "usec", &back), 0);
+                assert_true(back == carried[i]);
+        }
+        assert_int_equal(json_put_u64(j, "n", (uint64_t) INT64_MAX + 1), -ERANGE);
+        assert_int_equal(json_u64(j, "n", &back), 0);
+        assert_true(back == INT64_MAX);
+        assert_int_equal(json_object_set_new(j, "usec", json_usec(UINT64_MAX)), 0);
+        assert_true(json_is_null(json_object_get(j, "usec")));
+        assert_int_equal(json_read_usec(j, "usec", &back), 0);
+        assert_true(back == UINT64_MAX);
+        assert_int_equal(json_read_usec(j, "nothing", &back), -ENOENT);
+        assert_int_equal(json_object_set_new(j, "usec", json_integer(-1)), 0);
+        assert_int_equal(json_read_usec(j, "usec", &back), -EBADMSG);
+}
+
 /* Jansson is the second opinion on every sequence of two bytes, and on all that begin with a lead byte. */
 static void utf8_is_judged_as_jansson_does(void **state) {
         for (unsigned n = 0x8000; n < 0x1000000; n += n < 0x10000 ? 1 : 0x3ff) {
@@ -192,6 +217,7 @@ int main(void) {
                 cmocka_unit_test(members_of_another_type_are_not_taken_for_what_they_are_not),
                 cmocka_unit_test(lists_of_strings_round_trip_and_others_are_refused),
                 cmocka_unit_test(any_bytes_can_be_told),
+                cmocka_unit_test(a_number_that_json_cannot_carry_is_refused_and_an_infinite_time_is_null),
                 cmocka_unit_test(utf8_is_judged_as_jansson_does),
         };
 

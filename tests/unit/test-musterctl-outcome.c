@@ -49,9 +49,17 @@ static void a_job_is_over_where_the_state_machine_ends(void **state) {
                 assert_int_equal(job_is_over("upgrade", name), upgrade_state_is_end(s));
                 assert_int_equal(job_is_over("rollback", name), upgrade_state_is_end(s));
                 assert_int_equal(job_is_over("stage", name), upgrade_state_is_end(s) || s == UPGRADE_STAGED);
-                assert_int_equal(job_is_over("rehearse", name),
-                                 upgrade_state_is_end(s) || s == UPGRADE_STAGED);
+                assert_int_equal(job_is_over("rehearse", name), upgrade_state_is_end(s));
+                assert_int_equal(transition_ends_job("upgrade", "staged", name), upgrade_state_is_end(s));
         }
+}
+
+/* It begins where it ends: taken for its end, the beginning would pass every rehearsal. */
+static void a_rehearsal_is_not_over_when_it_begins(void **state) {
+        assert_false(transition_ends_job("rehearse", NULL, "staged"));
+        assert_true(transition_ends_job("rehearse", "staged", "staged"));
+        assert_true(transition_ends_job("rehearse", "staged", "aborted"));
+        assert_true(transition_ends_job("stage", "verifying", "staged"));
 }
 
 static void a_job_succeeds_only_by_what_was_asked_for(void **state) {
@@ -62,7 +70,8 @@ static void a_job_succeeds_only_by_what_was_asked_for(void **state) {
         assert_int_equal(job_exit("stage", "staged"), 0);
         assert_int_equal(job_exit("stage", "aborted"), 1);
         assert_int_equal(job_exit("rehearse", "staged"), 0);
-        assert_int_equal(job_exit("rollback", "rolled-back"), 0);
+        assert_int_equal(job_exit("rollback", "committed"), 0);
+        assert_int_equal(job_exit("rollback", "rolled-back"), 1); /* the previous release failed */
         assert_int_equal(job_exit("rollback", "stuck"), 1);
 }
 
@@ -174,6 +183,7 @@ int main(void) {
                 cmocka_unit_test(errors_leave_with_the_promised_status),
                 cmocka_unit_test(only_what_is_bad_is_unhealthy),
                 cmocka_unit_test(a_job_is_over_where_the_state_machine_ends),
+                cmocka_unit_test(a_rehearsal_is_not_over_when_it_begins),
                 cmocka_unit_test(a_job_succeeds_only_by_what_was_asked_for),
                 cmocka_unit_test(a_time_is_read_in_its_zone),
                 cmocka_unit_test(what_is_no_time_is_refused),

@@ -123,7 +123,7 @@ static void no_link_leads_the_copy_elsewhere(void **state) {
 
         assert_int_equal(unlink(p->spool), 0);
         assert_int_equal(mkdir(p->spool, 0755), 0);
-        assert_true(asprintf(&trap, "%s/.spool-%s.new", p->spool, DIGEST) > 0);
+        assert_true(asprintf(&trap, "%s/.spool-%s-%d.new", p->spool, DIGEST, (int) getpid()) > 0);
         assert_int_equal(symlink("../victim/file", trap), 0);
         assert_int_equal(spool_source(p->spool, p->file, DIGEST, &path, NULL), 0);
         assert_int_equal(files_in(victim), 0);

@@ -1,8 +1,8 @@
 /* Real binaries, made bad: this very test's, with a byte or a name changed, and scripts. */
 #include "tests/unit/cmocka-all.h"
 #include "util/tree.h"
-#include "upgrade/child.h"
-#include "upgrade/probe.h"
+#include "restore/child.h"
+#include "restore/probe.h"
 #include "util/durable.h"
 #include "util/text.h"
 

@@ -4,10 +4,9 @@
  * such call, for every n until it gets through. Then the invariants are
  * checked, the same work is run again, and they are checked once more.
  */
-#include "tests/unit/cmocka-all.h"
+#include "tests/unit/scratch.h"
 #include "chain/family.h"
 #include "snapshot/backup.h"
-#include "util/tree.h"
 #include "util/durable.h"
 #include "util/text.h"
 
@@ -23,7 +22,8 @@
 #define JOB        "upgrade-7"
 
 typedef struct Host {
-        char path[64], data[96], state[96];
+        Scratch *scratch;
+        char data[96], state[96];
         int node_fd, state_fd;
         GuardSubject subject;
         Backup backup;
@@ -35,13 +35,13 @@ static char *operators_patterns[] = { (char *) "slashing", NULL };
 static int host_init(Host *h) {
         const ChainFamily *family = chain_family_by_name("cometbft");
 
-        *h = (Host){ .path = "/tmp/muster-test-snapshot-XXXXXX" };
-        if (!family || !mkdtemp(h->path))
+        *h = (Host){ 0 };
+        if (!family || scratch_new((void **) &h->scratch) < 0)
                 return -1;
-        snprintf(h->state, sizeof h->state, "%s/state", h->path);
-        snprintf(h->data, sizeof h->data, "%s/state/data", h->path);
-        h->node_fd = open(h->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (h->node_fd < 0 || mkdirat(h->node_fd, "state", 0700) < 0)
+        snprintf(h->state, sizeof h->state, "%s/state", h->scratch->path);
+        snprintf(h->data, sizeof h->data, "%s/state/data", h->scratch->path);
+        h->node_fd = h->scratch->fd;
+        if (mkdirat(h->node_fd, "state", 0700) < 0)
                 return -1;
         h->state_fd = openat(h->node_fd, "state", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         h->subject = (GuardSubject){ .node = "cosmos-1",
@@ -50,10 +50,8 @@ static int host_init(Host *h) {
                                      .role = "active",
                                      .signer = "local",
                                      .node_dirfd = h->node_fd,
-                                     .state_dirfd = h->state_fd,
-                                     .key_files = family->key_files,
-                                     .state_files = family->state_files,
-                                     .parse_position = family->parse_position };
+                                     .state_dirfd = h->state_fd };
+        chain_family_subject(family, &h->subject);
         h->backup = (Backup){ .job = JOB,
                               .data_name = "data",
                               .state = h->state,
@@ -63,11 +61,10 @@ static int host_init(Host *h) {
 }
 
 static int host_done(Host *h) {
-        cleanup_fd_ int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        int r = tree_remove(tmp, strrchr(h->path, '/') + 1, NULL);
+        int r;
 
-        close(h->node_fd);
         close(h->state_fd);
+        r = scratch_free((void **) &h->scratch);
         fault_done(&h->fault);
         return r;
 }

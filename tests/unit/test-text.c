@@ -1,4 +1,5 @@
 #include "tests/unit/cmocka-all.h"
+#include "util/hex.h"
 #include "util/name.h"
 #include "util/text.h"
 
@@ -54,11 +55,26 @@ static void names_stay_inside_their_directory(void **state) {
         assert_false(version_is_valid("1.7.1\n"));
 }
 
+static void hex_digits_come_back_and_nothing_else_is_taken(void **state) {
+        static const char *const none[] = { "", "00ff7", "00ff7f00", "00FF7F", "00fg7f", " 0ff7f", NULL };
+        const unsigned char bytes[3] = { 0x00, 0xff, 0x7f };
+        unsigned char back[3] = { 1, 1, 1 };
+        char text[7];
+
+        assert_string_equal(hex_encode(bytes, sizeof bytes, text), "00ff7f");
+        assert_int_equal(hex_decode(text, back, sizeof back), 0);
+        assert_memory_equal(back, bytes, sizeof bytes);
+        for (size_t i = 0; i < ELEMENTSOF(none); i++)
+                assert_int_equal(hex_decode(none[i], back, sizeof back), -EBADMSG);
+        assert_memory_equal(back, bytes, sizeof bytes);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_duration_adds_its_terms),
                 cmocka_unit_test(a_duration_that_is_none_is_refused),
                 cmocka_unit_test(numbers_are_strict),
+                cmocka_unit_test(hex_digits_come_back_and_nothing_else_is_taken),
                 cmocka_unit_test(names_stay_inside_their_directory),
         };
 

@@ -517,11 +517,8 @@ static void one_poll_that_lies_about_the_head_is_forgotten(void **state) {
 }
 
 static void every_verdict_and_every_word_of_systemd_has_a_name(void **state) {
-        for (Verdict v = 0; v < _VERDICT_MAX; v++) {
+        for (Verdict v = 0; v < _VERDICT_MAX; v++)
                 assert_non_null(verdict_to_string(v));
-                assert_int_equal(verdict_from_string(verdict_to_string(v)), v);
-        }
-        assert_int_equal(verdict_from_string("fine"), _VERDICT_MAX);
         for (UnitActive a = 0; a < _UNIT_ACTIVE_MAX; a++)
                 assert_int_equal(unit_active_from_string(unit_active_to_string(a)), a);
         for (UnitResult r = 0; r < _UNIT_RESULT_MAX; r++)

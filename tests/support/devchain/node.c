@@ -79,7 +79,7 @@ static void check_halt(Node *node) {
         snprintf(text, sizeof(text),
                  "{\"name\":\"%s\",\"time\":\"0001-01-01T00:00:00Z\",\"height\":%" PRIu64 ",\"info\":\"\"}",
                  rule->arg[0] ? rule->arg : "next", height);
-        if (access(path, F_OK) < 0 && durable_write(path, 0644, text) < 0)
+        if (durable_write(path, 0644, text) < 0) /* over an older plan's, too */
                 log_warn("Failed to write '%s', ignoring", path);
         log_error("UPGRADE \"%s\" NEEDED at height: %" PRIu64 ": ", rule->arg[0] ? rule->arg : "next",
                   height);

@@ -1,5 +1,5 @@
-#include "upgrade/probe.h"
-#include "upgrade/child.h"
+#include "restore/probe.h"
+#include "restore/child.h"
 #include "upgrade/executable.h"
 #include "upgrade/invocation.h"
 #include "util/text.h"
@@ -46,13 +46,46 @@ static int make_scratch(int state_dirfd, char **ret, Fault *reterr) {
         return *ret ? 0 : -ENOMEM;
 }
 
+static int open_release(const char *release, Fault *reterr) {
+        int fd = open(release, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+        if (fd >= 0)
+                return fd;
+        if (errno == EACCES)
+                return fault_set(
+                        reterr, -EACCES,
+                        "User %u may not enter the release '%s': check the modes of it and of every "
+                        "directory above it (expected: 0755)",
+                        (unsigned) geteuid(), release);
+        return fault_errno(reterr, -errno, "Failed to open the release '%s'", release);
+}
+
+int probe_files(const char *release, Fault *reterr) {
+        cleanup_(manifest_freep) Manifest *manifest = NULL;
+        const char *slash = strrchr(release, '/');
+        cleanup_fd_ int fd = -1;
+        int r;
+
+        fd = open_release(release, reterr);
+        if (fd < 0)
+                return fd;
+        r = manifest_read(fd, &manifest, reterr);
+        if (r >= 0)
+                r = manifest_verify(manifest, fd, reterr);
+        return r < 0 ? fault_prefix(reterr, r,
+                                    "Release %s is not what was staged, 'musterctl discard' it and stage it "
+                                    "again",
+                                    slash ? slash + 1 : release)
+                     : 0;
+}
+
 static int open_invocation(const char *release, Invocation *ret, Fault *reterr) {
         cleanup_fd_ int release_fd = -1, binary_fd = -1;
         int r;
 
-        release_fd = open(release, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        release_fd = open_release(release, reterr);
         if (release_fd < 0)
-                return fault_errno(reterr, -errno, "Failed to open the release '%s'", release);
+                return release_fd;
         r = invocation_read(release_fd, release, NULL, ret, reterr);
         if (r < 0)
                 return fault_prefix(reterr, r, "The release '%s'", release);

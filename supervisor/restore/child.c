@@ -1,4 +1,4 @@
-#include "upgrade/child.h"
+#include "restore/child.h"
 #include "upgrade/executable.h"
 #include "util/text.h"
 

@@ -4,15 +4,16 @@
  * the unit), and it is not started unless the arguments could be turned to the
  * copy. A crash leaves state/rehearsal, which the next rehearsal removes.
  */
-#include "upgrade/rehearse.h"
+#include "restore/rehearse.h"
 #include "guard/match.h"
+#include "http/ask.h"
+#include "http/url.h"
 #include "snapshot/protect.h"
-#include "upgrade/child.h"
-#include "upgrade/probe.h"
+#include "restore/child.h"
+#include "restore/probe.h"
 #include "util/text.h"
 #include "util/tree.h"
 
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <signal.h>
@@ -23,8 +24,8 @@
 
 #define COPY          "rehearsal"
 #define HOME_COPY     "rehearsal-home"
-#define BODY_MAX      (1024 * 1024)
 #define POLL_EVERY    (200 * USEC_PER_MSEC)
+#define RPC_TIMEOUT   (2 * USEC_PER_SEC)
 #define STOP_PATIENCE (30 * USEC_PER_SEC)
 
 void rehearsal_report_done(RehearsalReport *report) {
@@ -72,82 +73,28 @@ static int check_no_network(Fault *reterr) {
         return ferror(f) ? fault_errno(reterr, -EIO, "Failed to list the network interfaces") : 0;
 }
 
-typedef struct Body {
-        char *text;
-        size_t size;
-} Body;
+/* One of the family's requests. -EREMOTEIO: nobody answers. */
+static int ask(const char *rpc, const ChainRequest *request, HttpAnswer *ret, Fault *reterr) {
+        cleanup_free_ char *url = url_join(rpc, request->path);
 
-static size_t take_body(char *data, size_t size, size_t n, void *userdata) {
-        Body *body = userdata;
-        char *larger;
-
-        n *= size;
-        if (n > BODY_MAX - body->size || !(larger = realloc(body->text, body->size + n + 1)))
-                return 0;
-        memcpy(larger + body->size, data, n);
-        body->text = larger;
-        body->size += n;
-        larger[body->size] = 0;
-        return n;
-}
-
-/* HTTP status of one request, 0 when nobody answers. */
-static int ask(CURL *curl, const char *rpc, const ChainRequest *request, Body *body) {
-        cleanup_free_ char *url = NULL;
-        struct curl_slist *headers = NULL;
-        size_t n = strlen(rpc);
-        long status = 0;
-
-        /* families' paths begin with '/' or are empty */
-        while (request->path && *request->path == '/' && n > 0 && rpc[n - 1] == '/')
-                n--;
-        if (asprintf(&url, "%.*s%s", (int) n, rpc, request->path ?: "") < 0) {
-                url = NULL;
-                return 0;
-        }
-        curl_easy_reset(curl);
-        (void) curl_easy_setopt(curl, CURLOPT_URL, url);
-        (void) curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-        (void) curl_easy_setopt(curl, CURLOPT_PROXY, "");
-        (void) curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-        (void) curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 2000L);
-        (void) curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
-        (void) curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
-        if (request->body) {
-                headers = curl_slist_append(NULL, "Content-Type: application/json");
-                (void) curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-                (void) curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
-        }
-        if (curl_easy_perform(curl) == CURLE_OK)
-                (void) curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        curl_slist_free_all(headers);
-        return (int) status;
+        return url ? http_ask(url, request->body, RPC_TIMEOUT, ret, reterr) : -ENOMEM;
 }
 
 /* The head, or CHAIN_UNKNOWN. *ret_answered: somebody spoke HTTP there. */
-static int64_t poll_head(CURL *curl, const Rehearsal *h, bool *ret_answered, Fault *why) {
+static int64_t poll_head(const Rehearsal *h, bool *ret_answered, Fault *why) {
         cleanup_sample_ ChainSample sample;
 
         chain_sample_init(&sample);
         sample.want = 0;
         *ret_answered = false;
         for (unsigned i = 0; sample.height < 0; i++) {
-                ChainRequest request = { 0 };
-                Body body = { 0 };
-                int r, status;
+                cleanup_request_ ChainRequest request = { 0 };
+                cleanup_http_answer_ HttpAnswer answer = { 0 };
 
-                r = h->family->request(&sample, i, &request);
-                if (r != 0)
+                if (h->family->request(&sample, i, &request) != 0 || ask(h->rpc, &request, &answer, why) < 0)
                         break;
-                status = ask(curl, h->rpc, &request, &body);
-                chain_request_done(&request);
-                if (status > 0) {
-                        *ret_answered = true;
-                        (void) h->family->absorb(&sample, i, status, body.text ?: "", why);
-                }
-                free(body.text);
-                if (status <= 0)
-                        break;
+                *ret_answered = true;
+                (void) h->family->absorb(&sample, i, answer.status, answer.body, why);
         }
         return sample.height;
 }
@@ -271,7 +218,11 @@ static int explain_exit(const Child *child, int status, Fault *reterr) {
                          child_status_text(text, status), *line ? "; its last line: " : "", line);
 }
 
-static int watch(const Rehearsal *h, CURL *curl, Child *child, RehearsalReport *report, Fault *reterr) {
+static bool has_rpc(const Rehearsal *h) {
+        return h->rpc && *h->rpc;
+}
+
+static int watch(const Rehearsal *h, Child *child, RehearsalReport *report, Fault *reterr) {
         uint64_t began = now_monotonic_usec(), deadline = began + h->timeout;
         char limit[DURATION_TEXT_MAX];
         cleanup_fault_ Fault why = { 0 };
@@ -287,15 +238,15 @@ static int watch(const Rehearsal *h, CURL *curl, Child *child, RehearsalReport *
                 if (r == 0)
                         return explain_exit(child, status, reterr);
                 now = now_monotonic_usec();
-                if (curl) {
-                        report->height = poll_head(curl, h, &answered, &why);
+                if (has_rpc(h)) {
+                        report->height = poll_head(h, &answered, &why);
                         report->rpc_after_usec = now - began;
                         if (report->height >= 0)
                                 return 0;
                 }
                 if (now < deadline)
                         continue;
-                if (!curl)
+                if (!has_rpc(h))
                         return 0;
                 return fault_set(reterr, -ETIMEDOUT, "The new binary %s within %s%s%s",
                                  answered ? "answered at its RPC, but told no height,"
@@ -304,7 +255,7 @@ static int watch(const Rehearsal *h, CURL *curl, Child *child, RehearsalReport *
         }
 }
 
-static int run(const Rehearsal *h, CURL *curl, RehearsalReport *report, Fault *reterr) {
+static int run(const Rehearsal *h, RehearsalReport *report, Fault *reterr) {
         cleanup_free_ char *copy = NULL, *home = NULL;
         cleanup_invocation_ Invocation v = { 0 };
         cleanup_strv_ char **environment = NULL;
@@ -332,7 +283,7 @@ static int run(const Rehearsal *h, CURL *curl, RehearsalReport *report, Fault *r
         r = child_start(&child, v.argv, environment, copy, reterr);
         if (r < 0)
                 return r;
-        r = watch(h, curl, &child, report, reterr);
+        r = watch(h, &child, report, reterr);
         child_stop(&child, h->family->stop_signal ?: SIGTERM, STOP_PATIENCE);
         return r < 0 ? r : child_line(&child, true, &report->output);
 }
@@ -347,7 +298,6 @@ static int remove_copies(const Rehearsal *h, Fault *reterr) {
 int rehearse(const Rehearsal *h, RehearsalReport *ret, Fault *reterr) {
         cleanup_rehearsal_report_ RehearsalReport report = { .height = CHAIN_UNKNOWN };
         bool answered = false;
-        CURL *curl = NULL;
         int r, k;
 
         r = check_no_network(reterr);
@@ -355,14 +305,11 @@ int rehearse(const Rehearsal *h, RehearsalReport *ret, Fault *reterr) {
                 r = remove_copies(h, reterr);
         if (r < 0)
                 return r;
-        if (h->rpc && *h->rpc && !(curl = curl_easy_init()))
-                return -ENOMEM;
-        if (curl)
-                (void) poll_head(curl, h, &answered, NULL);
+        if (has_rpc(h))
+                (void) poll_head(h, &answered, NULL);
         r = answered ? fault_set(reterr, -EADDRINUSE, "Somebody answers at '%s' before the rehearsal began",
                                  h->rpc)
-                     : run(h, curl, &report, reterr);
-        curl_easy_cleanup(curl);
+                     : run(h, &report, reterr);
         k = remove_copies(h, r < 0 ? NULL : reterr);
         if (r < 0 || k < 0)
                 return r < 0 ? r : k;

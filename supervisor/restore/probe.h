@@ -10,6 +10,12 @@
 #define PROBE_TIMEOUT (30 * USEC_PER_SEC)
 
 /*
+ * Is every file of @release (absolute) as it was when it was staged? The launcher
+ * asks the same at the start; to know it before costs no downtime.
+ */
+int probe_files(const char *release, Fault *reterr);
+
+/*
  * @release: absolute. @version_command: arguments that make the binary print its
  * version; none: only that it is there and may be executed is checked. The
  * command runs in a scratch directory below @state_dirfd, its HOME too.
