@@ -12,6 +12,7 @@
  *     muster-launch --stopped NAME   ExecStopPost=: records position and exit
  */
 #include "chain/family.h"
+#include "daemon/message-ids.h"
 #include "guard/check.h"
 #include "unit/launch-record.h"
 #include "upgrade/executable.h"
@@ -24,10 +25,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-journal.h>
 
 #define EXIT_REFUSED 78
-#define LOG_ERROR    "<3>" /* sd-daemon(3): systemd takes the priority off the line */
-#define LOG_NOTICE   "<5>"
 
 typedef struct Launch {
         const char *name;
@@ -272,18 +273,31 @@ static int launch(Launch *l, Fault *reterr) {
         return r == 0 ? become_node(l, &binary, reterr) : r;
 }
 
+/*
+ * By the line on stderr `journalctl -u` always shows the reason; this entry carries its meaning and the
+ * advice of the catalog, but may lose its unit, as journald looks that up after we have exited.
+ */
+static void log_refusal(const Launch *l, const char *reason) {
+        (void) sd_journal_send("MESSAGE=The guard refused to start node '%s': %s", l->name, reason,
+                               "PRIORITY=%i", LOG_ERR, "MESSAGE_ID=" SD_ID128_FORMAT_STR,
+                               SD_ID128_FORMAT_VAL(MUSTER_MESSAGE_GUARD_REFUSED),
+                               "SYSLOG_IDENTIFIER=validator-%s", l->name, "MUSTER_NODE=%s", l->name,
+                               "MUSTER_VERSION=%s", l->version ?: "", NULL);
+}
+
 static int run_launch(const char *name) {
         cleanup_(launch_done) Launch l = { .name = name, .node_fd = -1, .state_fd = -1, .release_fd = -1 };
         cleanup_fault_ Fault fault = { 0 }, unwritten = { 0 };
         int r, k;
 
         r = launch(&l, &fault);
-        fprintf(stderr, LOG_ERROR "Refused to start '%s': %s\n", name, fault_text(&fault, r));
+        fprintf(stderr, SD_ERR "Refused to start '%s': %s\n", name, fault_text(&fault, r));
         if (!name_is_valid(name))
                 return EXIT_REFUSED;
+        log_refusal(&l, fault_text(&fault, r));
         k = write_launch(&l, fault_text(&fault, r), &unwritten);
         if (k < 0)
-                fprintf(stderr, LOG_ERROR "Failed to record the refusal: %s\n", fault_text(&unwritten, k));
+                fprintf(stderr, SD_ERR "Failed to record the refusal: %s\n", fault_text(&unwritten, k));
         return EXIT_REFUSED;
 }
 
@@ -313,7 +327,7 @@ static int run_stopped(const char *name) {
 
         r = name_check(name, "node name", &fault);
         if (r < 0) {
-                fprintf(stderr, LOG_ERROR "%s\n", fault_text(&fault, r));
+                fprintf(stderr, SD_ERR "%s\n", fault_text(&fault, r));
                 return EXIT_FAILURE;
         }
         r = open_node(&l, &fault);
@@ -322,11 +336,11 @@ static int run_stopped(const char *name) {
         if (r == 0)
                 r = guard_record_stop(&l.subject, &position, &fault);
         if (r != 0)
-                fprintf(stderr, LOG_NOTICE "Did not record the signing position of '%s': %s\n", name,
+                fprintf(stderr, SD_NOTICE "Did not record the signing position of '%s': %s\n", name,
                         fault_text(&fault, r));
         k = write_stopped(&l, &position, &fault);
         if (k < 0)
-                fprintf(stderr, LOG_ERROR "Failed to record the stop of '%s': %s\n", name,
+                fprintf(stderr, SD_ERR "Failed to record the stop of '%s': %s\n", name,
                         fault_text(&fault, k));
         return k < 0 || is_write_failure(r) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

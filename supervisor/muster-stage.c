@@ -43,7 +43,8 @@ static int signers_text(char *const *signed_by, char **ret) {
         STRV_FOREACH (principals, signed_by) {
                 char *longer = NULL;
 
-                if (!text || asprintf(&longer, "%s%s%s", text, *text ? ", " : "; signed by ", *principals) < 0)
+                if (!text ||
+                    asprintf(&longer, "%s%s%s", text, *text ? ", " : "; signed by ", *principals) < 0)
                         longer = NULL;
                 free(text);
                 text = longer;
@@ -69,9 +70,10 @@ static int stage(int releases, const json_t *order, json_t *extra, char **ret_te
                 r = signers_text(result.signed_by, &signers);
         if (r < 0)
                 return r;
-        r = result.already ? asprintf(ret_text, "Version %s was already staged and is intact%s", o.version, signers)
-                           : asprintf(ret_text, "Staged version %s from %s (%s)%s", o.version, result.source,
-                                      format_size(size, result.size), signers);
+        r = result.already
+                    ? asprintf(ret_text, "Version %s was already staged and is intact%s", o.version, signers)
+                    : asprintf(ret_text, "Staged version %s from %s (%s)%s", o.version, result.source,
+                               format_size(size, result.size), signers);
         return r < 0 ? -ENOMEM : 0;
 }
 

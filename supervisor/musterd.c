@@ -69,8 +69,8 @@ static int event_setup(sd_event *event, Daemon *daemon) {
         if (r >= 0)
                 r = sd_event_add_signal(event, NULL, SIGHUP, on_hangup, daemon);
         if (r >= 0)
-                r = sd_event_add_time_relative(event, NULL, CLOCK_MONOTONIC, STATUS_USEC, STATUS_USEC / 2, on_status,
-                                               daemon);
+                r = sd_event_add_time_relative(event, NULL, CLOCK_MONOTONIC, STATUS_USEC, STATUS_USEC / 2,
+                                               on_status, daemon);
         if (r >= 0)
                 r = sd_event_add_time_relative(event, NULL, CLOCK_MONOTONIC, GIVE_BACK_FIRST_USEC,
                                                GIVE_BACK_FIRST_USEC / 2, on_give_back, NULL);

@@ -66,7 +66,8 @@ static int on_polkit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
         if (e) {
                 (void) sd_bus_reply_method_errorf(a->call, SD_BUS_ERROR_ACCESS_DENIED,
-                                                  "polkit could not be asked for '%s': %s", a->action, e->message);
+                                                  "polkit could not be asked for '%s': %s", a->action,
+                                                  e->message);
                 authorization_free(a);
                 return 0;
         }
@@ -78,12 +79,13 @@ static int on_polkit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return 0;
         }
         if (challenge)
-                (void) sd_bus_reply_method_errorf(a->call, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
-                                                  "'%s' needs a password that could not be asked for: use sudo",
-                                                  a->action);
+                (void) sd_bus_reply_method_errorf(
+                        a->call, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
+                        "'%s' needs a password that could not be asked for: use sudo", a->action);
         else
                 (void) sd_bus_reply_method_errorf(a->call, SD_BUS_ERROR_ACCESS_DENIED,
-                                                  "polkit does not allow '%s': use sudo, or a polkit rule", a->action);
+                                                  "polkit does not allow '%s': use sudo, or a polkit rule",
+                                                  a->action);
         authorization_free(a);
         return 0;
 }
@@ -193,7 +195,8 @@ int bus_authorize(BusService *service, sd_bus_message *call, const char *action,
 
         if (*bus_service_waiting(service) >= WAITING_MAX)
                 return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                                  "%d calls wait for polkit already: try again later", WAITING_MAX);
+                                                  "%d calls wait for polkit already: try again later",
+                                                  WAITING_MAX);
         a = calloc(1, sizeof *a);
         if (!a)
                 return -ENOMEM;

@@ -45,7 +45,8 @@ static int method_get_node(sd_bus_message *call, void *userdata, sd_bus_error *e
         if (r < 0)
                 return r;
         if (!daemon_node(bus_service_daemon(userdata), name))
-                return sd_bus_reply_method_errorf(call, "org.muster1.Error.NotFound", "There is no node '%.64s'", name);
+                return sd_bus_reply_method_errorf(call, "org.muster1.Error.NotFound",
+                                                  "There is no node '%.64s'", name);
         path = node_object_path(name);
         return path ? sd_bus_reply_method_return(call, "o", path) : -ENOMEM;
 }
@@ -97,7 +98,8 @@ static int authorize_with_options(BusService *service, sd_bus_message *call, Aut
 
         r = bus_read_options(call, "{ss}", NULL, &options, &fault);
         if (r < 0)
-                return sd_bus_reply_method_errorf(call, "org.muster1.Error.Invalid", "%s", fault_text(&fault, r));
+                return sd_bus_reply_method_errorf(call, "org.muster1.Error.Invalid", "%s",
+                                                  fault_text(&fault, r));
         return bus_authorize(service, call, "org.muster1.hold", json_str(options, "command"),
                              json_str(options, "reason"), handler);
 }
@@ -149,8 +151,8 @@ static const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), method_describe,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("ListEvents", SD_BUS_ARGS("s", node, "t", after, "u", max), SD_BUS_RESULT("s", json),
-                                method_list_events, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListEvents", SD_BUS_ARGS("s", node, "t", after, "u", max),
+                                SD_BUS_RESULT("s", json), method_list_events, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_ARGS("a{ss}", options), SD_BUS_NO_RESULT, method_reload,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Freeze", SD_BUS_ARGS("a{ss}", options), SD_BUS_NO_RESULT, method_freeze,
@@ -162,7 +164,8 @@ static const sd_bus_vtable manager_vtable[] = {
 };
 
 int manager_object_add(BusService *service, sd_bus *bus) {
-        return sd_bus_add_object_vtable(bus, NULL, MUSTER_BUS_PATH, manager_interface, manager_vtable, service);
+        return sd_bus_add_object_vtable(bus, NULL, MUSTER_BUS_PATH, manager_interface, manager_vtable,
+                                        service);
 }
 
 void manager_object_emit_event(sd_bus *bus, const JournalEvent *event) {
@@ -173,11 +176,11 @@ void manager_object_emit_event(sd_bus *bus, const JournalEvent *event) {
                 return;
         text = json_dumps(json, JSON_COMPACT);
         if (text)
-                (void) sd_bus_emit_signal(bus, MUSTER_BUS_PATH, manager_interface, "Event", "tss", (uint64_t) event->id,
-                                          event->node ?: "", text);
+                (void) sd_bus_emit_signal(bus, MUSTER_BUS_PATH, manager_interface, "Event", "tss",
+                                          (uint64_t) event->id, event->node ?: "", text);
 }
 
 void manager_object_emit_changed(sd_bus *bus) {
-        (void) sd_bus_emit_properties_changed(bus, MUSTER_BUS_PATH, manager_interface, "Frozen", "FreezeReason",
-                                              "Nodes", NULL);
+        (void) sd_bus_emit_properties_changed(bus, MUSTER_BUS_PATH, manager_interface, "Frozen",
+                                              "FreezeReason", "Nodes", NULL);
 }

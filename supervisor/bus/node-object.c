@@ -8,7 +8,7 @@
 #include <inttypes.h>
 
 #define NODE_PREFIX MUSTER_BUS_PATH "/node"
-#define VALUE_MAX 512
+#define VALUE_MAX   512
 
 static const char node_interface[] = "org.muster1.Node";
 
@@ -34,7 +34,8 @@ static int find_node(sd_bus *bus, const char *path, const char *interface, void 
         return 1;
 }
 
-static int enumerate_nodes(sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error) {
+static int enumerate_nodes(sd_bus *bus, const char *prefix, void *userdata, char ***ret,
+                           sd_bus_error *error) {
         Daemon *daemon = bus_service_daemon(userdata);
         cleanup_strv_ char **paths = calloc(1, sizeof *paths);
 
@@ -96,7 +97,8 @@ static void get_signer(const Node *n, char *v) {
 }
 
 static void get_verdict(const Node *n, char *v) {
-        put_text(v, verdict_to_string(n->monitor ? monitor_verdict(n->monitor, NULL, NULL) : VERDICT_UNKNOWN));
+        put_text(v,
+                 verdict_to_string(n->monitor ? monitor_verdict(n->monitor, NULL, NULL) : VERDICT_UNKNOWN));
 }
 
 static void get_reason(const Node *n, char *v) {
@@ -233,7 +235,8 @@ void node_object_emit_changed(sd_bus *bus, Node *node, NodeShown **shown) {
                 properties[i].get(node, value);
                 if (str_eq((*shown)->values[i], value))
                         continue;
-                if (str_replace(&(*shown)->values[i], value) < 0 || strv_append(&names, properties[i].name) < 0)
+                if (str_replace(&(*shown)->values[i], value) < 0 ||
+                    strv_append(&names, properties[i].name) < 0)
                         return;
         }
         path = names ? node_object_path(node->name) : NULL;
@@ -387,7 +390,7 @@ static void do_unhold(BusService *service, sd_bus_message *call, const Caller *b
 typedef struct NodeMethod {
         const char *name;
         const char *action;
-        bool has_version; /* a string before the options */
+        bool has_version;         /* a string before the options */
         const BusOption *options; /* besides the common ones; NULL: none */
         AuthorizedHandler handler;
 } NodeMethod;
@@ -420,12 +423,13 @@ static int method_with_options(sd_bus_message *call, void *userdata, sd_bus_erro
         if (r >= 0)
                 r = bus_read_options(call, "{sv}", method->options, &options, &fault);
         if (r < 0)
-                return sd_bus_reply_method_errorf(call, "org.muster1.Error.Invalid", "%s", fault_text(&fault, r));
+                return sd_bus_reply_method_errorf(call, "org.muster1.Error.Invalid", "%s",
+                                                  fault_text(&fault, r));
         return bus_authorize(userdata, call, method->action, json_str(options, "command"),
                              json_str(options, "reason"), method->handler);
 }
 
-#define PROPERTY(name, type)                                                                                 \
+#define PROPERTY(name, type)                                                                                \
         SD_BUS_PROPERTY(name, type, get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
 
 static const sd_bus_vtable node_vtable[] = {
@@ -451,27 +455,28 @@ static const sd_bus_vtable node_vtable[] = {
         PROPERTY("Pid", "u"),
         SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), method_describe,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Stage", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", job), method_with_options,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Stage", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", job),
+                                method_with_options, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Discard", SD_BUS_ARGS("s", version, "a{sv}", options), SD_BUS_NO_RESULT,
                                 method_with_options, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Upgrade", SD_BUS_ARGS("s", version, "a{sv}", options), SD_BUS_RESULT("s", job), method_with_options,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Rollback", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", job), method_with_options,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, method_with_options,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Upgrade", SD_BUS_ARGS("s", version, "a{sv}", options),
+                                SD_BUS_RESULT("s", job), method_with_options, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Rollback", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", job),
+                                method_with_options, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
+                                method_with_options, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Hold", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, method_with_options,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Unhold", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, method_with_options,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Unhold", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
+                                method_with_options, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
 
 int node_objects_add(BusService *service, sd_bus *bus) {
         int r;
 
-        r = sd_bus_add_fallback_vtable(bus, NULL, NODE_PREFIX, node_interface, node_vtable, find_node, service);
+        r = sd_bus_add_fallback_vtable(bus, NULL, NODE_PREFIX, node_interface, node_vtable, find_node,
+                                       service);
         if (r < 0)
                 return r;
         return sd_bus_add_node_enumerator(bus, NULL, NODE_PREFIX, enumerate_nodes, service);

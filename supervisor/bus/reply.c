@@ -76,7 +76,8 @@ static int read_value(sd_bus_message *call, const char *key, const char *type, j
         return r < 0 ? r : json_put_u64(into, key, number);
 }
 
-static int read_variant(sd_bus_message *call, const char *key, const char *type, json_t *into, Fault *reterr) {
+static int read_variant(sd_bus_message *call, const char *key, const char *type, json_t *into,
+                        Fault *reterr) {
         const char *contents;
         int r;
 
@@ -84,7 +85,8 @@ static int read_variant(sd_bus_message *call, const char *key, const char *type,
         if (r < 0)
                 return r;
         if (!str_eq(contents, type))
-                return fault_set(reterr, -EINVAL, "option '%s' has type '%s', expected '%s'", key, contents, type);
+                return fault_set(reterr, -EINVAL, "option '%s' has type '%s', expected '%s'", key, contents,
+                                 type);
         r = sd_bus_message_enter_container(call, 'v', contents);
         if (r >= 0)
                 r = read_value(call, key, type, into, reterr);
@@ -101,7 +103,8 @@ static const char *option_type(const BusOption *own, const char *key) {
         return NULL;
 }
 
-static int read_option(sd_bus_message *call, bool variant, const BusOption *own, json_t *into, Fault *reterr) {
+static int read_option(sd_bus_message *call, bool variant, const BusOption *own, json_t *into,
+                       Fault *reterr) {
         const char *key, *type;
         int r;
 
@@ -110,7 +113,8 @@ static int read_option(sd_bus_message *call, bool variant, const BusOption *own,
                 return r;
         type = option_type(own, key);
         if (!type)
-                return fault_set(reterr, -EINVAL, "option '%.64s' is not known to this version of musterd", key);
+                return fault_set(reterr, -EINVAL, "option '%.64s' is not known to this version of musterd",
+                                 key);
         if (json_object_get(into, key))
                 return fault_set(reterr, -EINVAL, "option '%s' is given twice", key);
         return variant ? read_variant(call, key, type, into, reterr) : read_text(call, key, into, reterr);

@@ -94,8 +94,8 @@ static void bus_service_retry(BusService *service) {
 
         if (service->retry)
                 return;
-        r = sd_event_add_time_relative(service->event, &service->retry, CLOCK_MONOTONIC, RECONNECT_USEC, 0, on_retry,
-                                       service);
+        r = sd_event_add_time_relative(service->event, &service->retry, CLOCK_MONOTONIC, RECONNECT_USEC, 0,
+                                       on_retry, service);
         if (r < 0)
                 (void) sd_event_exit(service->event, EXIT_FAILURE);
 }
@@ -148,8 +148,8 @@ static int bus_service_open(BusService *service) {
         r = sd_bus_attach_event(service->bus, service->event, SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)
                 r = sd_bus_match_signal_async(service->bus, NULL, "org.freedesktop.DBus.Local", NULL,
-                                              "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL,
-                                              service);
+                                              "org.freedesktop.DBus.Local", "Disconnected", on_disconnected,
+                                              NULL, service);
         if (r >= 0)
                 r = manager_object_add(service, service->bus);
         if (r >= 0)
@@ -163,7 +163,8 @@ static void bus_service_connect(BusService *service) {
         int r = bus_service_open(service);
 
         if (r < 0) {
-                sd_journal_print(LOG_WARNING, "Failed to connect to the system bus: %s; trying again", strerror(-r));
+                sd_journal_print(LOG_WARNING, "Failed to connect to the system bus: %s; trying again",
+                                 strerror(-r));
                 bus_service_disconnect(service);
                 bus_service_retry(service);
                 return;

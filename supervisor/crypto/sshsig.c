@@ -85,6 +85,17 @@ static const char *cursor_text(const Cursor *c, char buffer[static 41]) {
         return buffer;
 }
 
+/* A string of those bytes; NULL without memory. strndup() would look for a NUL beyond them. */
+static char *cursor_dup(const Cursor *c) {
+        char *text = malloc(c->left + 1);
+
+        if (!text)
+                return NULL;
+        memcpy(text, c->p, c->left);
+        text[c->left] = 0;
+        return text;
+}
+
 const char *ssh_key_type_to_string(SshKeyType type) {
         return key_types[type];
 }
@@ -131,7 +142,7 @@ int ssh_key_parse(const uint8_t *blob, size_t size, SshKey *ret, Fault *reterr) 
                     memchr(application.p, 0, application.left))
                         return fault_set(reterr, -EBADMSG,
                                          "the security key's application is missing or not text");
-                key.application = strndup((const char *) application.p, application.left);
+                key.application = cursor_dup(&application);
                 if (!key.application)
                         return -ENOMEM;
         }
@@ -293,7 +304,7 @@ static int parse_blob(Cursor c, SshSig *sig, Fault *reterr) {
         if (namespace.left == 0 || namespace.left > NAMESPACE_MAX || memchr(namespace.p, 0, namespace.left))
                 return fault_set(reterr, -EBADMSG,
                                  "the namespace is empty, longer than %d bytes or not text", NAMESPACE_MAX);
-        sig->namespace = strndup((const char *) namespace.p, namespace.left);
+        sig->namespace = cursor_dup(&namespace);
         if (!sig->namespace)
                 return -ENOMEM;
         r = parse_hash(&hash, sig, reterr);

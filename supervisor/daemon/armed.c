@@ -13,8 +13,8 @@
 static bool unit_process_is_gone(const Upgrade *u) {
         const UnitStatus *status = node_unit(u->node);
 
-        return status &&
-               ((unit_status_is_down(status) && status->job == 0) || str_eq(status->sub_state, "auto-restart"));
+        return status && ((unit_status_is_down(status) && status->job == 0) ||
+                          str_eq(status->sub_state, "auto-restart"));
 }
 
 /* A node that exits at the height, as Cosmos chains do, was last seen one block below it. */
@@ -42,7 +42,8 @@ static void watch_height(Upgrade *u, int64_t target) {
 
 /* From here on its being down is no operator's doing. */
 static void remember_exit_at_height(Upgrade *u) {
-        (void) json_put_bool(u->job->facts, "exited-at-height", true); /* without it the upgrade only aborts */
+        (void) json_put_bool(u->job->facts, "exited-at-height",
+                             true); /* without it the upgrade only aborts */
 }
 
 static void armed_check_height(Upgrade *u, int64_t target) {
@@ -85,7 +86,8 @@ void upgrade_armed_check(Upgrade *u) {
         if (str_starts(trigger, "height:") && parse_u64(trigger + 7, &n) >= 0)
                 watch_height(u, (int64_t) n);
         if (u->node->hold)
-                upgrade_event(u, UPGRADE_EV_FAIL, "the node is held: %s", json_str(u->node->hold, "reason") ?: "");
+                upgrade_event(u, UPGRADE_EV_FAIL, "the node is held: %s",
+                              json_str(u->node->hold, "reason") ?: "");
         else if (u->node->daemon->freeze)
                 upgrade_say(u, "waiting: this host is frozen (%s)",
                             json_str(u->node->daemon->freeze, "reason") ?: "");

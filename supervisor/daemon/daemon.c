@@ -8,7 +8,7 @@
 #include <systemd/sd-journal.h>
 
 #define JOURNAL_PATH MUSTER_STATEDIR "/journal/journal.db"
-#define FREEZE_KEY "freeze"
+#define FREEZE_KEY   "freeze"
 
 Node *daemon_node(Daemon *daemon, const char *name) {
         for (size_t i = 0; i < daemon->n_nodes; i++)
@@ -58,9 +58,12 @@ static bool entry_exists(const ConfigSet *set, const char *name) {
 }
 
 static void record_broken(Daemon *daemon, const char *node, const char *error, const Caller *by) {
-        JournalEvent event = {
-                .node = node, .kind = "config", .to = "broken", .text = error, .by = by, .height = CHAIN_UNKNOWN
-        };
+        JournalEvent event = { .node = node,
+                               .kind = "config",
+                               .to = "broken",
+                               .text = error,
+                               .by = by,
+                               .height = CHAIN_UNKNOWN };
 
         daemon_record(daemon, &event);
 }
@@ -190,15 +193,18 @@ int daemon_new(sd_event *event, Daemon **ret, Fault *reterr) {
         if (r < 0)
                 return r;
         r = daemon_reload(daemon, NULL, &broken);
-        if (r < 0 && !daemon->config) /* a broken file is shown at its node; an unreadable directory is not survivable */
+        if (r < 0 && !daemon->config) /* a broken file is shown at its node; an unreadable directory is not
+                                         survivable */
                 return fault_set(reterr, r, "%s", fault_text(&broken, r));
         *ret = TAKE_PTR(daemon);
         return 0;
 }
 
 int daemon_resume(Daemon *daemon, Fault *reterr) {
-        if (daemon->config->main.journal_keep < UINT64_MAX && now_realtime_usec() > daemon->config->main.journal_keep)
-                (void) journal_expire(daemon->journal, now_realtime_usec() - daemon->config->main.journal_keep, NULL);
+        if (daemon->config->main.journal_keep < UINT64_MAX &&
+            now_realtime_usec() > daemon->config->main.journal_keep)
+                (void) journal_expire(daemon->journal,
+                                      now_realtime_usec() - daemon->config->main.journal_keep, NULL);
         return journal_unfinished_jobs(daemon->journal, on_unfinished, daemon, reterr);
 }
 
@@ -252,11 +258,14 @@ void daemon_attach(Daemon *daemon, sd_bus *bus) {
         worker_pool_attach(daemon->workers, daemon->units);
 }
 
-static int daemon_store_freeze(Daemon *daemon, json_t *freeze, const Caller *by, const char *text, Fault *reterr) {
+static int daemon_store_freeze(Daemon *daemon, json_t *freeze, const Caller *by, const char *text,
+                               Fault *reterr) {
         cleanup_json_ json_t *owned = freeze;
-        JournalEvent event = {
-                .kind = "act", .to = freeze ? "frozen" : "thawed", .text = text, .by = by, .height = CHAIN_UNKNOWN
-        };
+        JournalEvent event = { .kind = "act",
+                               .to = freeze ? "frozen" : "thawed",
+                               .text = text,
+                               .by = by,
+                               .height = CHAIN_UNKNOWN };
         int r;
 
         r = journal_set(daemon->journal, FREEZE_KEY, freeze, &event, reterr);
@@ -273,11 +282,12 @@ static int daemon_store_freeze(Daemon *daemon, json_t *freeze, const Caller *by,
 int daemon_freeze(Daemon *daemon, const Caller *by, Fault *reterr) {
         json_t *freeze;
 
-        freeze = json_pack("{s:s, s:I, s:I}", "reason", by->why ?: "", "uid", (json_int_t) by->uid, "since_usec",
-                           (json_int_t) now_realtime_usec());
+        freeze = json_pack("{s:s, s:I, s:I}", "reason", by->why ?: "", "uid", (json_int_t) by->uid,
+                           "since_usec", (json_int_t) now_realtime_usec());
         if (!freeze)
                 return -ENOMEM;
-        return daemon_store_freeze(daemon, freeze, by, "nothing new is begun on this host until thaw", reterr);
+        return daemon_store_freeze(daemon, freeze, by, "nothing new is begun on this host until thaw",
+                                   reterr);
 }
 
 int daemon_thaw(Daemon *daemon, const Caller *by, Fault *reterr) {
@@ -305,8 +315,9 @@ int daemon_describe(Daemon *daemon, json_t **ret) {
                 if (node_describe(daemon->nodes[i], &node) < 0 || json_array_append_new(nodes, node) < 0)
                         return -ENOMEM;
         }
-        j = json_pack("{s:s, s:b, s:s?, s:s?, s:O}", "version", MUSTER_VERSION, "frozen", daemon->freeze != NULL,
-                      "freeze_reason", daemon->freeze ? json_str(daemon->freeze, "reason") : NULL, "config_error",
+        j = json_pack("{s:s, s:b, s:s?, s:s?, s:O}", "version", MUSTER_VERSION, "frozen",
+                      daemon->freeze != NULL, "freeze_reason",
+                      daemon->freeze ? json_str(daemon->freeze, "reason") : NULL, "config_error",
                       daemon->config->main_error, "nodes", nodes);
         if (!j)
                 return -ENOMEM;
@@ -322,8 +333,9 @@ char *daemon_status_text(Daemon *daemon) {
                 if (daemon->nodes[i]->upgrade) {
                         const UpgradeJob *job = upgrade_job(daemon->nodes[i]->upgrade);
 
-                        if (asprintf(&text, "%s: %s of version %s is %s", job->node, job_kind_to_string(job->kind),
-                                     job->version, upgrade_state_to_string(job->state)) < 0)
+                        if (asprintf(&text, "%s: %s of version %s is %s", job->node,
+                                     job_kind_to_string(job->kind), job->version,
+                                     upgrade_state_to_string(job->state)) < 0)
                                 return NULL;
                         return text;
                 }
@@ -336,7 +348,8 @@ char *daemon_status_text(Daemon *daemon) {
                                 daemon->freeze ? ", frozen" : "") < 0
                                ? NULL
                                : text;
-        return asprintf(&text, "%zu of %zu nodes well%s", good, daemon->n_nodes, daemon->freeze ? ", frozen" : "") < 0
+        return asprintf(&text, "%zu of %zu nodes well%s", good, daemon->n_nodes,
+                        daemon->freeze ? ", frozen" : "") < 0
                        ? NULL
                        : text;
 }

@@ -10,10 +10,11 @@
 #include "unit/worker.h"
 #include "upgrade/journal.h"
 
-/* What a request from outside can come to, beside 0 and -errno. Declared once: the bus names errors by it. */
-#define DAEMON_E_BUSY 1     /* something else is under way */
-#define DAEMON_E_REFUSED 2  /* not safe, or not granted */
-#define DAEMON_E_INVALID 3  /* the request makes no sense */
+/* What a request from outside can come to, beside 0 and -errno. Declared once: the bus names errors by it.
+ */
+#define DAEMON_E_BUSY     1 /* something else is under way */
+#define DAEMON_E_REFUSED  2 /* not safe, or not granted */
+#define DAEMON_E_INVALID  3 /* the request makes no sense */
 #define DAEMON_E_NOTFOUND 4
 
 typedef struct Daemon Daemon;

@@ -35,7 +35,8 @@ int upgrade_check_backup_hook(const Upgrade *u, Fault *reterr) {
                 if (entry->d_name[0] != '.')
                         return 0;
         return fault_set(reterr, -ENOENT,
-                         "backup = hook, but there is no script in " HOOKS "backup: put one there, or set another "
+                         "backup = hook, but there is no script in " HOOKS
+                         "backup: put one there, or set another "
                          "backup policy in %s",
                          u->node->config->path);
 }
@@ -120,10 +121,11 @@ static void on_given_back(Upgrade *u, bool ok, const char *text, const json_t *r
                 return;
         }
         kept = upgrade_kept_note(u);
-        upgrade_fail(u,
-                     "%s; the data could not be given back: %s; the node does not run; %s; mend the cause, then "
-                     "'musterctl rollback %s'",
-                     u->job->reason, text, kept ?: "the backup is kept", u->node->name);
+        upgrade_fail(
+                u,
+                "%s; the data could not be given back: %s; the node does not run; %s; mend the cause, then "
+                "'musterctl rollback %s'",
+                u->job->reason, text, kept ?: "the backup is kept", u->node->name);
 }
 
 static void on_hook_restored(Upgrade *u, bool ok, const char *text, const json_t *result) {
@@ -132,11 +134,13 @@ static void on_hook_restored(Upgrade *u, bool ok, const char *text, const json_t
         if (ok && !none)
                 u->then(u);
         else
-                upgrade_fail(u,
-                             "%s; the data could not be given back: %s; the node does not run: bring back by hand what "
-                             "hooks.d/backup made, never an older signing state, then 'musterctl upgrade %s %s'",
-                             u->job->reason, none ? "there is no script in " HOOKS "restore" : text, u->node->name,
-                             u->job->from);
+                upgrade_fail(
+                        u,
+                        "%s; the data could not be given back: %s; the node does not run: bring back by "
+                        "hand what "
+                        "hooks.d/backup made, never an older signing state, then 'musterctl upgrade %s %s'",
+                        u->job->reason, none ? "there is no script in " HOOKS "restore" : text,
+                        u->node->name, u->job->from);
 }
 
 void upgrade_give_data_back(Upgrade *u, UpgradeThen then) {
@@ -148,14 +152,16 @@ void upgrade_give_data_back(Upgrade *u, UpgradeThen then) {
         }
         u->then = then;
         if (json_bool(facts, "one-way"))
-                upgrade_fail(u,
-                             "%s; version %s was executed meanwhile, and the upgrade is one-way: its data may be "
-                             "migrated. 'musterctl unhold %s' and 'systemctl start %s' keep version %s",
-                             u->job->reason, u->job->version, u->node->name, node_config_unit(u->node->config),
-                             u->job->version);
+                upgrade_fail(
+                        u,
+                        "%s; version %s was executed meanwhile, and the upgrade is one-way: its data may be "
+                        "migrated. 'musterctl unhold %s' and 'systemctl start %s' keep version %s",
+                        u->job->reason, u->job->version, u->node->name, node_config_unit(u->node->config),
+                        u->job->version);
         else if (json_bool(facts, "backup")) {
                 upgrade_say(u, "giving the data back, signing state carried forward");
-                upgrade_work(u, WORKER_RESTORE, backup_order(u->node, u->job, "restore"), UINT64_MAX, on_given_back);
+                upgrade_work(u, WORKER_RESTORE, backup_order(u->node, u->job, "restore"), UINT64_MAX,
+                             on_given_back);
         } else if (json_bool(facts, "hook-backup")) {
                 upgrade_say(u, "giving the data back by the operator's hook");
                 upgrade_hooks(u, "restore", on_hook_restored);
@@ -167,8 +173,8 @@ char *upgrade_kept_note(const Upgrade *u) {
         char *text = NULL;
 
         if (!json_bool(u->job->facts, "backup") ||
-            asprintf(&text, "the data of before is kept in " MUSTER_STATEDIR "/nodes/%s/state/backup-%s", u->node->name,
-                     u->job->id) < 0)
+            asprintf(&text, "the data of before is kept in " MUSTER_STATEDIR "/nodes/%s/state/backup-%s",
+                     u->node->name, u->job->id) < 0)
                 return NULL;
         return text;
 }
@@ -177,11 +183,14 @@ char *upgrade_data_note(const Upgrade *u) {
         const UpgradeJob *job = u->job;
         char *text = NULL;
 
-        if (json_bool(job->facts, "backup") || json_bool(job->facts, "hook-backup") || !upgrade_may_have_run(u))
+        if (json_bool(job->facts, "backup") || json_bool(job->facts, "hook-backup") ||
+            !upgrade_may_have_run(u))
                 return NULL;
         if (asprintf(&text,
-                     "the data is as version %s left it (no backup was made): if %s refuses it, go forward with "
-                     "'musterctl upgrade %s VERSION', or put data there that %s can read, never an older signing "
+                     "the data is as version %s left it (no backup was made): if %s refuses it, go forward "
+                     "with "
+                     "'musterctl upgrade %s VERSION', or put data there that %s can read, never an older "
+                     "signing "
                      "state",
                      job->version, job->from, u->node->name, job->from) < 0)
                 return NULL;
@@ -197,9 +206,10 @@ static void on_dropped(bool ok, const char *text, const json_t *result, void *us
 
         node->drop = NULL;
         if (!ok) {
-                sd_journal_print(LOG_WARNING,
-                                 "The backup of node '%s' that is no longer needed was not removed, ignoring: %s",
-                                 node->name, text);
+                sd_journal_print(
+                        LOG_WARNING,
+                        "The backup of node '%s' that is no longer needed was not removed, ignoring: %s",
+                        node->name, text);
                 return;
         }
         if (!node->last || !str_eq(node->last->id, node->drop_job))
@@ -214,7 +224,8 @@ static void on_dropped(bool ok, const char *text, const json_t *result, void *us
 
 /* A stuck node's copy stays for the person. */
 static bool has_leftovers(const UpgradeJob *job) {
-        return job && upgrade_job_is_over(job) && job->state != UPGRADE_STUCK && !json_bool(job->facts, "dropped") &&
+        return job && upgrade_job_is_over(job) && job->state != UPGRADE_STUCK &&
+               !json_bool(job->facts, "dropped") &&
                (json_bool(job->facts, "backup-begun") || json_bool(job->facts, "given-back"));
 }
 
@@ -227,6 +238,6 @@ void node_drop_backup(Node *node, const UpgradeJob *job) {
         order = backup_order(node, job, "discard");
         memcpy(node->drop_job, job->id, sizeof node->drop_job);
         if (order)
-                (void) worker_run(node->daemon->workers, WORKER_RESTORE, node->name, job->id, order, 0, on_dropped, node,
-                                  &node->drop);
+                (void) worker_run(node->daemon->workers, WORKER_RESTORE, node->name, job->id, order, 0,
+                                  on_dropped, node, &node->drop);
 }

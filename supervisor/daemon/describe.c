@@ -47,8 +47,10 @@ static int describe_config(const Node *node, json_t *j) {
                 word = "observed";
         else
                 word = dropin_check(c, &applied, NULL) < 0 ? "missing" : dropin_state_to_string(applied);
-        if (put(j, "family", json_string(c->family)) < 0 || put(j, "chain_id", text_or_null(c->chain_id)) < 0 ||
-            put(j, "network", text_or_null(c->network)) < 0 || put(j, "unit", json_string(node_config_unit(c))) < 0 ||
+        if (put(j, "family", json_string(c->family)) < 0 ||
+            put(j, "chain_id", text_or_null(c->chain_id)) < 0 ||
+            put(j, "network", text_or_null(c->network)) < 0 ||
+            put(j, "unit", json_string(node_config_unit(c))) < 0 ||
             put(j, "managed", json_boolean(node_config_is_managed(c))) < 0 ||
             put(j, "mode", json_string(node_mode_to_string(c->mode))) < 0 ||
             put(j, "role", json_string(node_role_to_string(c->role))) < 0 ||
@@ -76,14 +78,18 @@ static int describe_chain(const Node *node, json_t *j) {
         s = monitor_sample(node->monitor);
         verdict = monitor_verdict(node->monitor, &reason, &since);
         if (put(j, "verdict", json_string(verdict_to_string(verdict))) < 0 ||
-            put(j, "reason", json_string(reason)) < 0 || put(j, "since_usec", json_integer((json_int_t) since)) < 0 ||
+            put(j, "reason", json_string(reason)) < 0 ||
+            put(j, "since_usec", json_integer((json_int_t) since)) < 0 ||
             put(j, "height", height_or_null(s->height)) < 0 ||
             put(j, "head_time", height_or_null(s->head_time)) < 0 ||
-            put(j, "head_hash", text_or_null(s->head_hash)) < 0 || put(j, "target", height_or_null(s->target)) < 0 ||
-            put(j, "syncing", tristate(s->syncing)) < 0 || put(j, "peers", height_or_null(s->peers)) < 0 ||
+            put(j, "head_hash", text_or_null(s->head_hash)) < 0 ||
+            put(j, "target", height_or_null(s->target)) < 0 || put(j, "syncing", tristate(s->syncing)) < 0 ||
+            put(j, "peers", height_or_null(s->peers)) < 0 ||
             put(j, "client_version", text_or_null(s->client_version)) < 0 ||
-            put(j, "validator", text_or_null(s->validator)) < 0 || put(j, "proposer", text_or_null(s->proposer)) < 0 ||
-            put(j, "in_council", tristate(s->in_council)) < 0 || put(j, "signing", tristate(s->signing)) < 0 ||
+            put(j, "validator", text_or_null(s->validator)) < 0 ||
+            put(j, "proposer", text_or_null(s->proposer)) < 0 ||
+            put(j, "in_council", tristate(s->in_council)) < 0 ||
+            put(j, "signing", tristate(s->signing)) < 0 ||
             put(j, "signed_height", height_or_null(s->signed_height)) < 0 ||
             put(j, "rpc_error", text_or_null(s->error)) < 0)
                 return -ENOMEM;
@@ -98,9 +104,9 @@ static int describe_references(const Node *node, json_t *j) {
         if (!array)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++) {
-                json_t *one = json_pack("{s:s, s:s?, s:o, s:o}", "name", views[i].name, "provider", views[i].provider,
-                                        "height", height_or_null(views[i].sample->height), "error",
-                                        text_or_null(views[i].sample->error));
+                json_t *one = json_pack("{s:s, s:s?, s:o, s:o}", "name", views[i].name, "provider",
+                                        views[i].provider, "height", height_or_null(views[i].sample->height),
+                                        "error", text_or_null(views[i].sample->error));
 
                 if (!one || json_array_append_new(array, one) < 0)
                         return -ENOMEM;
@@ -114,7 +120,8 @@ static int describe_unit(const Node *node, json_t *j) {
         if (!u)
                 return put(j, "active_state", json_string("unknown"));
         if (put(j, "active_state", json_string(u->active_state ?: "unknown")) < 0 ||
-            put(j, "sub_state", json_string(u->sub_state ?: "")) < 0 || put(j, "pid", json_integer(u->main_pid)) < 0 ||
+            put(j, "sub_state", json_string(u->sub_state ?: "")) < 0 ||
+            put(j, "pid", json_integer(u->main_pid)) < 0 ||
             put(j, "restarts", json_integer(u->n_restarts)) < 0 ||
             put(j, "active_since_usec", json_integer((json_int_t) u->active_enter_realtime)) < 0 ||
             put(j, "enabled", json_string(u->unit_file_state ?: "")) < 0)

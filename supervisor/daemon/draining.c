@@ -8,7 +8,6 @@
 
 #include <inttypes.h>
 
-#define HOOK_RETRY_USEC (5 * USEC_PER_SEC)
 #define PROPOSAL_NEAR_BLOCKS 2
 
 enum {
@@ -26,8 +25,9 @@ static int remember_baseline(Upgrade *u) {
 
         if (json_object_get(u->job->facts, "baseline"))
                 return 0; /* resumed: the first one counts */
-        baseline = json_pack("{s:I, s:I, s:b, s:b}", "height", (json_int_t) height, "peers", (json_int_t) sample->peers,
-                             "signing", sample->signing == TRI_YES, "answered", sample->answered);
+        baseline = json_pack("{s:I, s:I, s:b, s:b}", "height", (json_int_t) height, "peers",
+                             (json_int_t) sample->peers, "signing", sample->signing == TRI_YES, "answered",
+                             sample->answered);
         return baseline && json_object_set_new(u->job->facts, "baseline", baseline) >= 0 ? 0 : -ENOMEM;
 }
 
@@ -38,7 +38,8 @@ void upgrade_draining_check(Upgrade *u) {
         if (u->step == DRAIN_ASKING)
                 return;
         if (u->node->hold) {
-                upgrade_event(u, UPGRADE_EV_FAIL, "the node is held: %s", json_str(u->node->hold, "reason") ?: "");
+                upgrade_event(u, UPGRADE_EV_FAIL, "the node is held: %s",
+                              json_str(u->node->hold, "reason") ?: "");
                 return;
         }
         if (objection) {
@@ -52,7 +53,8 @@ void upgrade_draining_check(Upgrade *u) {
                             json_str(u->node->daemon->freeze, "reason") ?: "");
                 return;
         }
-        if (sample->blocks_to_proposal >= 0 && sample->blocks_to_proposal <= PROPOSAL_NEAR_BLOCKS && u->deadline) {
+        if (sample->blocks_to_proposal >= 0 && sample->blocks_to_proposal <= PROPOSAL_NEAR_BLOCKS &&
+            u->deadline) {
                 upgrade_say(u, "waiting until our proposal slot has passed (%" PRId64 " blocks away)",
                             sample->blocks_to_proposal);
                 return;
@@ -84,10 +86,16 @@ static void drain_wait(Upgrade *u) {
 static void drain_hooks(Upgrade *u);
 
 static void on_pre_stop(Upgrade *u, bool ok, const char *text, const json_t *result) {
+        uint64_t patience = u->node->config->drain_timeout;
+        char spent[DURATION_TEXT_MAX];
+
         if (!ok && json_bool(result, "retry") && u->deadline) {
-                upgrade_say(u, "%s; asked to try again", text);
-                upgrade_after(u, HOOK_RETRY_USEC, drain_hooks);
-        } else if (!ok)
+                upgrade_say(u, "%s", text);
+                upgrade_after(u, upgrade_hooks_pause(patience), drain_hooks);
+        } else if (!ok && json_bool(result, "retry"))
+                upgrade_event(u, UPGRADE_EV_FAIL, "not ready to stop within %s: %s",
+                              format_duration(spent, patience), text);
+        else if (!ok)
                 upgrade_event(u, UPGRADE_EV_FAIL, "%s", text);
         else
                 ask_unit(u, DRAIN_ASKING_AGAIN, drain_wait);

@@ -16,12 +16,13 @@ static json_t *hook_environment(const Node *node, const char *event, const Upgra
 
         if (node->monitor)
                 verdict = verdict_to_string(monitor_verdict(node->monitor, &reason, NULL));
-        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "MUSTER_NODE", node->name,
-                         "MUSTER_EVENT", event, "MUSTER_VERSION", job ? job->version : "", "MUSTER_FROM",
-                         job && job->from ? job->from : "", "MUSTER_JOB", job ? job->id : "", "MUSTER_STATE",
-                         job ? upgrade_state_to_string(job->state) : "", "MUSTER_FAMILY", node->config->family,
-                         "MUSTER_RPC", node->config->rpc ?: "", "MUSTER_DATA", node->config->data, "MUSTER_VERDICT",
-                         verdict, "MUSTER_REASON", job ? job->reason ?: "" : reason);
+        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "MUSTER_NODE",
+                         node->name, "MUSTER_EVENT", event, "MUSTER_VERSION", job ? job->version : "",
+                         "MUSTER_FROM", job && job->from ? job->from : "", "MUSTER_JOB", job ? job->id : "",
+                         "MUSTER_STATE", job ? upgrade_state_to_string(job->state) : "", "MUSTER_FAMILY",
+                         node->config->family, "MUSTER_RPC", node->config->rpc ?: "", "MUSTER_DATA",
+                         node->config->data, "MUSTER_VERDICT", verdict, "MUSTER_REASON",
+                         job ? job->reason ?: "" : reason);
 }
 
 static int hook_payload(const Node *node, const UpgradeJob *job, json_t **ret) {
@@ -39,9 +40,11 @@ static int hook_payload(const Node *node, const UpgradeJob *job, json_t **ret) {
                         return -ENOMEM;
         }
         if (node->monitor &&
-            json_put_str(payload, "verdict", verdict_to_string(monitor_verdict(node->monitor, &reason, NULL))) < 0)
+            json_put_str(payload, "verdict",
+                         verdict_to_string(monitor_verdict(node->monitor, &reason, NULL))) < 0)
                 return -ENOMEM;
-        if (json_put_str(payload, "node", node->name) < 0 || (!job && json_put_str(payload, "reason", reason) < 0))
+        if (json_put_str(payload, "node", node->name) < 0 ||
+            (!job && json_put_str(payload, "reason", reason) < 0))
                 return -ENOMEM;
         *ret = TAKE_PTR(payload);
         return 0;
@@ -85,13 +88,15 @@ int node_run_hooks(Node *node, const char *event, const UpgradeJob *job, WorkerD
                 json_decref(environment);
                 return -ENOMEM;
         }
-        order = json_pack("{s:s, s:s, s:o, s:o, s:o}", "verb", "run", "event", event, "environment", environment,
-                          "payload", payload, "timeout_usec", json_usec(node->config->hook_timeout));
+        order = json_pack("{s:s, s:s, s:o, s:o, s:o}", "verb", "run", "event", event, "environment",
+                          environment, "payload", payload, "timeout_usec",
+                          json_usec(node->config->hook_timeout));
         if (!order)
                 return -ENOMEM;
         if (__builtin_mul_overflow(node->config->hook_timeout, (uint64_t) HOOKS_TIMEOUT_FACTOR, &limit))
                 limit = UINT64_MAX;
-        r = worker_run(node->daemon->workers, WORKER_HOOK, node->name, job ? job->id : "alarm", order, limit, done, userdata, &run);
+        r = worker_run(node->daemon->workers, WORKER_HOOK, node->name, job ? job->id : "alarm", order, limit,
+                       done, userdata, &run);
         if (r >= 0 && ret)
                 *ret = run;
         return r;

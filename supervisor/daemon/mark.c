@@ -12,7 +12,8 @@
 #define SIGNED_INTERVAL_USEC (30 * USEC_PER_SEC) /* between marks of a running node: each is an fsync */
 
 bool node_has_position(const Node *node) {
-        return node->config && node_config_is_managed(node->config) && node->config->signer == NODE_SIGNER_LOCAL &&
+        return node->config && node_config_is_managed(node->config) &&
+               node->config->signer == NODE_SIGNER_LOCAL &&
                chain_family_by_name(node->config->family)->parse_position;
 }
 
@@ -82,7 +83,8 @@ void node_mark_stop(Node *node) {
             !node_has_position(node))
                 return;
         mark_seen(node); /* what it left on disk may be less than the chain has seen of it */
-        if (node_stop_position(node, &position) && str_replace(&node->marked_invocation, status->invocation) >= 0)
+        if (node_stop_position(node, &position) &&
+            str_replace(&node->marked_invocation, status->invocation) >= 0)
                 mark(node, &position);
 }
 

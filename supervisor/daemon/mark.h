@@ -22,6 +22,7 @@ int node_mark_seen(Node *node, Fault *reterr);
 /* The node is of another chain now: what was seen counts no more. */
 void node_mark_forget(Node *node);
 
-/* After a change of the unit and after each sample: raises the mark where there is news. Failing is logged. */
+/* After a change of the unit and after each sample: raises the mark where there is news. Failing is logged.
+ */
 void node_mark_stop(Node *node);
 void node_mark_signed(Node *node);

@@ -2,6 +2,7 @@
 #include "daemon/node.h"
 #include "daemon/upgrade.h"
 #include "muster-build.h"
+#include "unit/launch-record.h"
 #include "upgrade/links.h"
 #include "util/text.h"
 
@@ -81,8 +82,8 @@ int node_open(Node *node, Fault *reterr) {
                 close(TAKE_FD(node->dirfd));
         node->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (node->dirfd < 0)
-                return fault_errno(reterr, -errno, "Failed to open '%s' (run 'musterctl apply %s' first)", path,
-                                   node->name);
+                return fault_errno(reterr, -errno, "Failed to open '%s' (run 'musterctl apply %s' first)",
+                                   path, node->name);
         return 0;
 }
 
@@ -101,6 +102,19 @@ static bool node_is_worked_on(const Node *node) {
         return upgrade_state_touches_node(state) && state != UPGRADE_PROBATION;
 }
 
+/* systemd forgets how it ended as soon as it starts it again. */
+static void node_remember_failure(UnitFacts *facts, const UnitStatus *status) {
+        UnitResult result = unit_result_from_string(status->result);
+        bool was_failure = facts->result != UNIT_RESULT_SUCCESS && facts->result != UNIT_RESULT_UNKNOWN;
+
+        if (result != UNIT_RESULT_SUCCESS || unit_status_is_down(status) || status->n_restarts == 0)
+                facts->failure = UNIT_RESULT_UNKNOWN;
+        else if (was_failure) {
+                facts->failure = facts->result;
+                facts->failure_status = facts->exit_status;
+        }
+}
+
 void node_update_facts(Node *node) {
         const UnitStatus *status = node_unit(node);
         UnitFacts *facts = &node->facts;
@@ -108,6 +122,7 @@ void node_update_facts(Node *node) {
 
         if (!status || !node->config)
                 return;
+        node_remember_failure(facts, status);
         facts->active = unit_active_from_string(status->active_state);
         facts->sub = unit_sub_from_string(status->sub_state);
         facts->result = unit_result_from_string(status->result);
@@ -115,8 +130,10 @@ void node_update_facts(Node *node) {
         facts->active_since_monotonic = status->active_enter_monotonic;
         facts->exit_status = status->exec_main_status;
         facts->job = status->job != 0;
-        facts->permit = !node_config_is_managed(node->config) || node->dirfd < 0 || permit_exists(node->dirfd);
-        /* Down without a failure, and not by us: somebody stopped it. What was so before musterd started counts too. */
+        facts->permit =
+                !node_config_is_managed(node->config) || node->dirfd < 0 || permit_exists(node->dirfd);
+        /* Down without a failure, and not by us: somebody stopped it. What was so before musterd started
+         * counts too. */
         if (!unit_status_is_down(status)) {
                 facts->stopped_by_operator = false;
                 node->was_up = true;
@@ -164,7 +181,8 @@ static void on_probe_done(bool ok, const char *text, const json_t *result, void 
 
         node->probe = NULL;
         if (node->monitor)
-                monitor_absorb_probe(node->monitor, ok ? json_str(result, "stdout") ?: "" : NULL, ok ? NULL : text);
+                monitor_absorb_probe(node->monitor, ok ? json_str(result, "stdout") ?: "" : NULL,
+                                     ok ? NULL : text);
 }
 
 /* Family exec: the operator's script runs in the hook worker, never in this process. */
@@ -175,12 +193,13 @@ static int on_probe_wanted(void *userdata, const char *path) {
 
         if (node->probe)
                 return -EBUSY;
-        order = json_pack("{s:s, s:s, s:s, s:{s:s, s:s}, s:o}", "verb", "probe", "path", path, "event", "probe",
-                          "environment", "MUSTER_NODE", node->name, "MUSTER_RPC", node->config->rpc ?: "",
-                          "timeout_usec", json_usec(node->config->rpc_timeout));
+        order = json_pack("{s:s, s:s, s:s, s:{s:s, s:s}, s:o}", "verb", "probe", "path", path, "event",
+                          "probe", "environment", "MUSTER_NODE", node->name, "MUSTER_RPC",
+                          node->config->rpc ?: "", "timeout_usec", json_usec(node->config->rpc_timeout));
         if (order)
                 r = worker_run(node->daemon->workers, WORKER_HOOK, node->name, "probe", order,
-                               node->config->rpc_timeout + PROBE_MARGIN_USEC, on_probe_done, node, &node->probe);
+                               node->config->rpc_timeout + PROBE_MARGIN_USEC, on_probe_done, node,
+                               &node->probe);
         return r;
 }
 
@@ -240,7 +259,8 @@ int node_configure(Node *node, NodeConfig *config, const char *error) {
                 return r;
         }
         /* The default of `poll` comes from muster.conf. */
-        if (node->config && str_eq(node->config->digest, config->digest) && node->config->poll == config->poll) {
+        if (node->config && str_eq(node->config->digest, config->digest) &&
+            node->config->poll == config->poll) {
                 node_config_free(config);
                 return 0;
         }
@@ -281,8 +301,8 @@ static void on_notified(bool ok, const char *text, const json_t *result, void *u
 }
 
 /*
- * What an upgrade does to the unit is told by its transitions; before systemd, and the RPC of a node that runs,
- * were asked there is no verdict.
+ * What an upgrade does to the unit is told by its transitions; before systemd, and the RPC of a node that
+ * runs, were asked there is no verdict.
  */
 static bool verdict_is_noise(const Node *node) {
         return node->facts.active == UNIT_ACTIVE_UNKNOWN ||
@@ -290,7 +310,23 @@ static bool verdict_is_noise(const Node *node) {
                node_is_worked_on(node);
 }
 
+/* "down" of a node that the guard refused to start: its own words. NULL: another cause. */
+static char *refusal(const Node *node, Verdict verdict) {
+        cleanup_launch_record_ LaunchRecord record = { 0 };
+        cleanup_fd_ int dir = -1;
+        char *text;
+
+        if (verdict != VERDICT_DOWN || node->facts.exit_status != LAUNCH_REFUSED_STATUS)
+                return NULL;
+        dir = node_run_dir_open(node->name, NULL);
+        if (dir < 0 || launch_record_read(dir, &record, NULL) < 0 || !record.refused ||
+            asprintf(&text, "the guard refused to start it: %s", record.reason ?: "no reason given") < 0)
+                return NULL;
+        return text;
+}
+
 static void node_record_verdict(Node *node) {
+        cleanup_free_ char *refused = NULL;
         const char *reason, *name;
         Verdict verdict;
         JournalEvent event;
@@ -301,11 +337,13 @@ static void node_record_verdict(Node *node) {
         name = verdict_to_string(verdict);
         if (str_eq(name, node->shown_verdict))
                 return;
+        refused = refusal(node, verdict);
         event = (JournalEvent){ .node = node->name,
-                                .kind = verdict_is_good(verdict) || verdict == VERDICT_HELD ? "verdict" : "alarm",
+                                .kind = verdict_is_good(verdict) || verdict == VERDICT_HELD ? "verdict"
+                                                                                            : "alarm",
                                 .from = node->shown_verdict,
                                 .to = name,
-                                .text = reason,
+                                .text = refused ?: reason,
                                 .height = monitor_sample(node->monitor)->height };
         daemon_record(node->daemon, &event);
         (void) str_replace(&node->shown_verdict, name);
@@ -323,7 +361,9 @@ void node_changed(Node *node) {
 
 void node_record_act(Node *node, const char *job, const Caller *by, const char *format, ...) {
         cleanup_free_ char *text = NULL;
-        JournalEvent event = { .node = node->name, .job = job, .kind = "act", .by = by, .height = CHAIN_UNKNOWN };
+        JournalEvent event = {
+                .node = node->name, .job = job, .kind = "act", .by = by, .height = CHAIN_UNKNOWN
+        };
         va_list ap;
 
         va_start(ap, format);
@@ -340,18 +380,20 @@ static int node_check_mode(const Node *node, Fault *reterr) {
         const NodeConfig *config = node->config;
 
         if (!config)
-                return fault_set(reterr, DAEMON_E_REFUSED, "node '%s' has no readable configuration: %s", node->name,
-                                 node->config_error ?: "musterctl config check");
+                return fault_set(reterr, DAEMON_E_REFUSED, "node '%s' has no readable configuration: %s",
+                                 node->name, node->config_error ?: "musterctl config check");
         if (!node_config_is_managed(config))
-                return fault_set(reterr, DAEMON_E_REFUSED,
-                                 "node '%s' is the existing unit %s, which is only observed: upgrade and hold need a "
-                                 "node that muster runs (remove 'unit' from %s and run 'musterctl apply')",
-                                 node->name, config->unit, config->path);
+                return fault_set(
+                        reterr, DAEMON_E_REFUSED,
+                        "node '%s' is the existing unit %s, which is only observed: upgrade and hold need a "
+                        "node that muster runs (remove 'unit' from %s and run 'musterctl apply')",
+                        node->name, config->unit, config->path);
         if (config->mode == NODE_MODE_OBSERVE)
-                return fault_set(reterr, DAEMON_E_REFUSED,
-                                 "node '%s' is in mode observe, where no unit method is called: set mode = manual in "
-                                 "%s and run 'musterctl reload'",
-                                 node->name, config->path);
+                return fault_set(
+                        reterr, DAEMON_E_REFUSED,
+                        "node '%s' is in mode observe, where no unit method is called: set mode = manual in "
+                        "%s and run 'musterctl reload'",
+                        node->name, config->path);
         return 0;
 }
 
@@ -363,11 +405,13 @@ int node_may_act(const Node *node, const Caller *by, unsigned grant, Fault *rete
         if (r != 0)
                 return r;
         if (node->daemon->freeze)
-                return fault_set(reterr, DAEMON_E_REFUSED, "this host is frozen (%s): 'musterctl thaw' first",
+                return fault_set(reterr, DAEMON_E_REFUSED,
+                                 "this host is frozen (%s): 'musterctl thaw' first",
                                  json_str(node->daemon->freeze, "reason") ?: "");
-        if (by->uid == UID_NOBODY_KNOWN && (config->mode != NODE_MODE_AUTO || (config->grants & grant) != grant))
-                return fault_set(reterr, DAEMON_E_REFUSED, "node '%s' does not grant this to muster by itself",
-                                 node->name);
+        if (by->uid == UID_NOBODY_KNOWN &&
+            (config->mode != NODE_MODE_AUTO || (config->grants & grant) != grant))
+                return fault_set(reterr, DAEMON_E_REFUSED,
+                                 "node '%s' does not grant this to muster by itself", node->name);
         return 0;
 }
 
@@ -415,11 +459,12 @@ int node_hold(Node *node, const Caller *by, Fault *reterr) {
         r = node_hold_check(node, reterr);
         if (r != 0)
                 return r;
-        hold = json_pack("{s:s, s:I, s:I}", "reason", by->why ?: "", "uid", (json_int_t) by->uid, "since_usec",
-                         (json_int_t) now_realtime_usec());
+        hold = json_pack("{s:s, s:I, s:I}", "reason", by->why ?: "", "uid", (json_int_t) by->uid,
+                         "since_usec", (json_int_t) now_realtime_usec());
         if (!hold)
                 return -ENOMEM;
-        /* The permit first: after a power cut systemd starts what has one before musterd has read its journal. */
+        /* The permit first: after a power cut systemd starts what has one before musterd has read its
+         * journal. */
         r = permit_remove(node->dirfd, reterr);
         if (r < 0)
                 json_decref(hold);

@@ -19,15 +19,15 @@ struct Node {
         int dirfd;          /* nodes/NAME; -1 until `musterctl apply` made it */
         UnitWatch *watch;
         UnitFacts facts;
-        bool foreign_job;   /* somebody else's job ended: the next status tells what it did */
-        bool was_up;        /* seen by us; systemd forgets its times when it unloads a unit */
+        bool foreign_job; /* somebody else's job ended: the next status tells what it did */
+        bool was_up;      /* seen by us; systemd forgets its times when it unloads a unit */
         Monitor *monitor;
-        char *shown_verdict; /* the one that was recorded last */
-        char *marked_invocation; /* of the stop whose signing position was marked */
-        uint64_t marked_at;      /* monotonic: when the chain's word was last marked; 0: not yet */
-        int64_t signed_height;   /* the highest that the chain was seen to have our signature of; -1 */
-        int64_t marked_height;   /* of those the last one that was marked; -1 */
-        json_t *hold;       /* {"reason","uid","since_usec"}; NULL: not held */
+        char *shown_verdict;        /* the one that was recorded last */
+        char *marked_invocation;    /* of the stop whose signing position was marked */
+        uint64_t marked_at;         /* monotonic: when the chain's word was last marked; 0: not yet */
+        int64_t signed_height;      /* the highest that the chain was seen to have our signature of; -1 */
+        int64_t marked_height;      /* of those the last one that was marked; -1 */
+        json_t *hold;               /* {"reason","uid","since_usec"}; NULL: not held */
         Upgrade *staging, *upgrade; /* under way; NULL if not */
         UpgradeJob *last;           /* the last one that ended */
         WorkerRun *probe;           /* family exec: the operator's script */
@@ -57,7 +57,8 @@ void node_update_facts(Node *node);
 /* Tells the observer, and records a verdict that changed. */
 void node_changed(Node *node);
 
-/* May muster act on this node at all? 0, or DAEMON_E_REFUSED with who forbids it. @grant: NodeGrant, 0 for none. */
+/* May muster act on this node at all? 0, or DAEMON_E_REFUSED with who forbids it. @grant: NodeGrant, 0 for
+ * none. */
 int node_may_act(const Node *node, const Caller *by, unsigned grant, Fault *reterr);
 
 /* Removes (writes) the permit for the operator; a running node keeps running. */

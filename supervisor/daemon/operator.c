@@ -8,14 +8,15 @@
 #include "util/text.h"
 
 #define STOPPED "the node was stopped by an operator meanwhile"
-#define MASKED "the unit was masked by an operator"
+#define MASKED  "the unit was masked by an operator"
 
 static bool is_masked(const UnitStatus *status) {
         return str_eq(status->load_state, "masked") || str_eq(status->unit_file_state, "masked") ||
                str_eq(status->unit_file_state, "masked-runtime");
 }
 
-/* Who asked for the upgrade of a node that was stopped wants it started; who stops it after our stop does not. */
+/* Who asked for the upgrade of a node that was stopped wants it started; who stops it after our stop does
+ * not. */
 static bool is_stopped(const Upgrade *u) {
         const json_t *facts = u->job->facts;
 
@@ -39,9 +40,10 @@ static char *way_to_start(const Upgrade *u) {
         const UnitStatus *status = node_unit(u->node);
         char *text = NULL;
 
-        if (asprintf(&text, "%s%s%s'systemctl start %s'", status && is_masked(status) ? "'systemctl unmask " : "",
-                     status && is_masked(status) ? unit : "", status && is_masked(status) ? "' and then " : "",
-                     unit) < 0)
+        if (asprintf(&text, "%s%s%s'systemctl start %s'",
+                     status && is_masked(status) ? "'systemctl unmask " : "",
+                     status && is_masked(status) ? unit : "",
+                     status && is_masked(status) ? "' and then " : "", unit) < 0)
                 return NULL;
         return text;
 }
@@ -49,8 +51,9 @@ static char *way_to_start(const Upgrade *u) {
 void upgrade_abort_for_operator(Upgrade *u, const char *objection) {
         cleanup_free_ char *way = way_to_start(u);
 
-        upgrade_event(u, UPGRADE_EV_FAIL, "%s, and an upgrade would start it again: %s first, then upgrade again",
-                      objection, way ?: "start it");
+        upgrade_event(u, UPGRADE_EV_FAIL,
+                      "%s, and an upgrade would start it again: %s first, then upgrade again", objection,
+                      way ?: "start it");
 }
 
 void upgrade_leave_start_to_operator(Upgrade *u, const char *objection) {
@@ -60,8 +63,9 @@ void upgrade_leave_start_to_operator(Upgrade *u, const char *objection) {
                 upgrade_event(u, UPGRADE_EV_OK, "%s; version %s is current again, but %s: %s starts it",
                               u->job->reason, u->job->from, objection, way ?: "systemctl");
         else
-                upgrade_event(u, UPGRADE_EV_GIVE_UP, "%s: version %s is current, but was not started: %s starts it%s%s%s",
+                upgrade_event(u, UPGRADE_EV_GIVE_UP,
+                              "%s: version %s is current, but was not started: %s starts it%s%s%s",
                               objection, u->job->version, way ?: "systemctl",
-                              u->job->from ? ", 'musterctl rollback " : "", u->job->from ? u->node->name : "",
-                              u->job->from ? "' goes back" : "");
+                              u->job->from ? ", 'musterctl rollback " : "",
+                              u->job->from ? u->node->name : "", u->job->from ? "' goes back" : "");
 }

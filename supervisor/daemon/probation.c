@@ -8,11 +8,23 @@
 
 #include <inttypes.h>
 
-#define HEALTH_RETRY_USEC (5 * USEC_PER_SEC)
 #define LOOK_USEC USEC_PER_SEC /* also when no sample comes */
 
 static void probation_look_again(Upgrade *u) {
         upgrade_probation_check(u);
+}
+
+/* Hooks that ask for patience get as much as the probation has. */
+static void hooks_again(Upgrade *u, const char *text, UpgradeThen again) {
+        uint64_t patience = u->node->config->probation.timeout, now = now_monotonic_usec();
+        char spent[DURATION_TEXT_MAX];
+
+        if (now > u->probation.started_at && now - u->probation.started_at > patience) {
+                upgrade_fail(u, "not good within %s: %s", format_duration(spent, patience), text);
+                return;
+        }
+        upgrade_say(u, "%s", text);
+        upgrade_after(u, upgrade_hooks_pause(patience), again);
 }
 
 static void health_hooks(Upgrade *u);
@@ -20,14 +32,13 @@ static void health_hooks(Upgrade *u);
 static void on_health(Upgrade *u, bool ok, const char *text, const json_t *result) {
         const ChainSample *sample = monitor_sample(u->node->monitor);
 
-        if (!ok && json_bool(result, "retry")) {
-                upgrade_say(u, "%s; asked to try again", text);
-                upgrade_after(u, HEALTH_RETRY_USEC, health_hooks);
-        } else if (!ok)
+        if (!ok && json_bool(result, "retry"))
+                hooks_again(u, text, health_hooks);
+        else if (!ok)
                 upgrade_fail(u, "%s", text);
         else if (sample->height != CHAIN_UNKNOWN)
-                upgrade_event(u, UPGRADE_EV_OK, "version %s passed its probation, head %" PRId64, u->job->version,
-                              sample->height);
+                upgrade_event(u, UPGRADE_EV_OK, "version %s passed its probation, head %" PRId64,
+                              u->job->version, sample->height);
         else
                 upgrade_event(u, UPGRADE_EV_OK, "version %s passed its probation", u->job->version);
 }
@@ -40,7 +51,8 @@ static void health_hooks(Upgrade *u) {
 static void probation_failed(Upgrade *u, const char *reason) {
         if (u->node->facts.stopped_by_operator)
                 upgrade_event(u, UPGRADE_EV_GIVE_UP,
-                              "the node was stopped by an operator during its probation (%s): 'systemctl start %s' "
+                              "the node was stopped by an operator during its probation (%s): 'systemctl "
+                              "start %s' "
                               "keeps version %s, 'musterctl rollback %s' goes back",
                               reason, node_config_unit(u->node->config), u->job->version, u->node->name);
         else
@@ -69,19 +81,29 @@ void upgrade_probation_check(Upgrade *u) {
         case PROBATION_WAIT:
                 break;
         }
-        if (u->run)
+        if (u->run || (!u->hooks_done && u->timer))
                 return;
         upgrade_say(u, "%s", reason ?: "on probation");
         upgrade_after(u, LOOK_USEC, probation_look_again);
 }
 
+static void post_start_hooks(Upgrade *u);
+
 static void on_post_start(Upgrade *u, bool ok, const char *text, const json_t *result) {
-        if (!ok && !json_bool(result, "retry")) {
+        if (!ok && json_bool(result, "retry")) {
+                hooks_again(u, text, post_start_hooks);
+                return;
+        }
+        if (!ok) {
                 upgrade_fail(u, "%s", text);
                 return;
         }
         u->hooks_done = true;
         upgrade_probation_check(u);
+}
+
+static void post_start_hooks(Upgrade *u) {
+        upgrade_hooks(u, "post-start", on_post_start);
 }
 
 void upgrade_enter_probation(Upgrade *u) {
@@ -97,5 +119,5 @@ void upgrade_enter_probation(Upgrade *u) {
         monitor_set_urgent(u->node->monitor, true);
         monitor_poll_now(u->node->monitor);
         upgrade_say(u, "post-start hooks");
-        upgrade_hooks(u, "post-start", on_post_start);
+        post_start_hooks(u);
 }

@@ -19,7 +19,8 @@ typedef struct EventMessage {
         int priority;
 } EventMessage;
 
-#define STATE(name, symbol, level) { "transition", name, MUSTER_MESSAGE_UPGRADE_##symbol, level }
+#define STATE(name, symbol, level)                                                                          \
+        { "transition", name, MUSTER_MESSAGE_UPGRADE_##symbol, level }
 
 static const EventMessage messages[] = {
         STATE("fetching", FETCHING, LOG_NOTICE),
@@ -49,7 +50,8 @@ static const EventMessage messages[] = {
 
 static const EventMessage *event_message(const JournalEvent *event) {
         for (size_t i = 0; i < ELEMENTSOF(messages); i++)
-                if (str_eq(messages[i].kind, event->kind) && (!messages[i].to || str_eq(messages[i].to, event->to)))
+                if (str_eq(messages[i].kind, event->kind) &&
+                    (!messages[i].to || str_eq(messages[i].to, event->to)))
                         return &messages[i];
         return NULL;
 }
@@ -89,9 +91,9 @@ static void event_log(const JournalEvent *event) {
 
         if (asprintf(&line, "%s%s%s%s%s", event->node ?: "", event->node && *event->node ? ": " : "",
                      event->to ?: "", event->to && text ? ": " : "",
-                     text             ? text
-                     : event->to      ? ""
-                                      : event->kind) < 0)
+                     text        ? text
+                     : event->to ? ""
+                                 : event->kind) < 0)
                 return;
         snprintf(priority, sizeof priority, "%d", message ? message->priority : LOG_INFO);
         if (message)

@@ -28,20 +28,22 @@ static int stage_check(Node *node, const StageRequest *q, Fault *reterr) {
                 return DAEMON_E_INVALID;
         if (!is_sha256(q->sha256))
                 return fault_set(reterr, DAEMON_E_INVALID,
-                                 "the SHA-256 is '%s': expected 64 lower-case hexadecimal digits", q->sha256 ?: "");
+                                 "the SHA-256 is '%s': expected 64 lower-case hexadecimal digits",
+                                 q->sha256 ?: "");
         if (strv_length(q->sources) == 0)
                 return fault_set(reterr, DAEMON_E_INVALID, "no source is given: expected a URL or a file");
         if ((q->need > 0) != (q->signers != NULL))
-                return fault_set(reterr, DAEMON_E_INVALID,
-                                 "publisher signatures need both: the trusted signers and how many must have signed");
+                return fault_set(
+                        reterr, DAEMON_E_INVALID,
+                        "publisher signatures need both: the trusted signers and how many must have signed");
         if (node->staging)
                 return busy(node->staging, reterr);
         if (node->upgrade && upgrade_state_touches_node(node->upgrade->job->state))
                 return busy(node->upgrade, reterr);
         if (release_link_read(node->dirfd, "current", &current, NULL) >= 0 && str_eq(current, q->version) &&
             release_accepted_digest(node->dirfd, q->version, digest, NULL) < 0)
-                return fault_set(reterr, DAEMON_E_REFUSED, "version %s is the current one: choose another name",
-                                 q->version);
+                return fault_set(reterr, DAEMON_E_REFUSED,
+                                 "version %s is the current one: choose another name", q->version);
         return 0;
 }
 
@@ -62,8 +64,8 @@ int node_stage(Node *node, const StageRequest *q, const Caller *by, char ret_job
         r = upgrade_job_new(node->name, JOB_STAGE, q->version, NULL, UPGRADE_FETCHING, by, &job);
         if (r < 0)
                 return r;
-        stage = json_pack("{s:s, s:s?, s:s?, s:I}", "sha256", q->sha256, "binary", q->binary, "signers", q->signers,
-                          "need", (json_int_t) q->need);
+        stage = json_pack("{s:s, s:s?, s:s?, s:I}", "sha256", q->sha256, "binary", q->binary, "signers",
+                          q->signers, "need", (json_int_t) q->need);
         if (!stage || json_put_strv(stage, "sources", q->sources) < 0 ||
             json_object_set(job->facts, "stage", stage) < 0)
                 return -ENOMEM;
@@ -76,8 +78,8 @@ static int trigger_check(const char *trigger, Fault *reterr) {
         if (str_eq(trigger, "now") || (str_starts(trigger, "time:") && parse_u64(trigger + 5, &n) >= 0) ||
             (str_starts(trigger, "height:") && parse_u64(trigger + 7, &n) >= 0 && n > 0 && n < INT64_MAX))
                 return 0;
-        return fault_set(reterr, DAEMON_E_INVALID, "the trigger is '%s': expected now, time:MICROSECONDS or height:N",
-                         trigger);
+        return fault_set(reterr, DAEMON_E_INVALID,
+                         "the trigger is '%s': expected now, time:MICROSECONDS or height:N", trigger);
 }
 
 /* What an upgrade to @version needs before it may begin. */
@@ -90,21 +92,24 @@ static int upgrade_check(Node *node, const char *version, Fault *reterr) {
         if (node->staging && str_eq(node->staging->job->version, version))
                 return busy(node->staging, reterr);
         if (node->hold)
-                return fault_set(reterr, DAEMON_E_REFUSED, "node '%s' is held (%s): 'musterctl unhold %s' first",
-                                 node->name, json_str(node->hold, "reason") ?: "", node->name);
+                return fault_set(reterr, DAEMON_E_REFUSED,
+                                 "node '%s' is held (%s): 'musterctl unhold %s' first", node->name,
+                                 json_str(node->hold, "reason") ?: "", node->name);
         if (version_check(version, "the version", reterr) < 0)
                 return DAEMON_E_INVALID;
         r = release_accepted_digest(node->dirfd, version, accepted, reterr);
         if (r == -ENOENT)
-                return fault_set(reterr, DAEMON_E_REFUSED, "version %s is not staged: 'musterctl stage %s ...' first",
-                                 version, node->name);
+                return fault_set(reterr, DAEMON_E_REFUSED,
+                                 "version %s is not staged: 'musterctl stage %s ...' first", version,
+                                 node->name);
         if (r >= 0)
                 r = release_manifest_digest(node->dirfd, version, now, reterr);
         if (r >= 0 && !str_eq(accepted, now))
-                return fault_set(reterr, DAEMON_E_REFUSED,
-                                 "version %s is not what was staged: its MANIFEST has SHA-256 %s, accepted was %s; "
-                                 "stage it again under another name",
-                                 version, now, accepted);
+                return fault_set(
+                        reterr, DAEMON_E_REFUSED,
+                        "version %s is not what was staged: its MANIFEST has SHA-256 %s, accepted was %s; "
+                        "stage it again under another name",
+                        version, now, accepted);
         return r;
 }
 
@@ -118,15 +123,16 @@ static int upgrade_facts(UpgradeJob *job, const UpgradeRequest *q, bool stopped)
 }
 
 /*
- * The backup of an upgrade that ended stuck, {"job","version","from"}, handed on from job to job until it was
- * given back or a person went forward. *ret NULL: there is none.
+ * The backup of an upgrade that ended stuck, {"job","version","from"}, handed on from job to job until it
+ * was given back or a person went forward. *ret NULL: there is none.
  */
 static int find_kept_backup(const UpgradeJob *last, json_t **ret) {
         json_t *kept = last ? json_object_get(last->facts, "kept") : NULL;
 
         *ret = NULL;
         if (last && last->state == UPGRADE_STUCK && json_bool(last->facts, "backup"))
-                *ret = json_pack("{s:s, s:s, s:s?}", "job", last->id, "version", last->version, "from", last->from);
+                *ret = json_pack("{s:s, s:s, s:s?}", "job", last->id, "version", last->version, "from",
+                                 last->from);
         else if (kept && last->state != UPGRADE_COMMITTED && !json_bool(last->facts, "given-back"))
                 *ret = json_incref(kept);
         else
@@ -150,8 +156,8 @@ static int take_kept_backup(const Node *node, UpgradeJob *job) {
         return json_put_str(job->facts, "give-back", json_str(kept, "job"));
 }
 
-static int upgrade_ask(Node *node, JobKind kind, const UpgradeRequest *q, const Caller *by, char ret_job[static 17],
-                       Fault *reterr) {
+static int upgrade_ask(Node *node, JobKind kind, const UpgradeRequest *q, const Caller *by,
+                       char ret_job[static 17], Fault *reterr) {
         cleanup_(upgrade_job_freep) UpgradeJob *job = NULL;
         cleanup_free_ char *current = NULL, *previous = NULL;
         int r;
@@ -166,7 +172,8 @@ static int upgrade_ask(Node *node, JobKind kind, const UpgradeRequest *q, const 
         if (r != 0)
                 return r;
         if (str_eq(current, q->version) && kind != JOB_REHEARSE)
-                return fault_set(reterr, DAEMON_E_REFUSED, "version %s is the current one already", q->version);
+                return fault_set(reterr, DAEMON_E_REFUSED, "version %s is the current one already",
+                                 q->version);
         r = upgrade_job_new(node->name, kind, q->version, current, UPGRADE_STAGED, by, &job);
         if (r < 0)
                 return r;
@@ -176,7 +183,8 @@ static int upgrade_ask(Node *node, JobKind kind, const UpgradeRequest *q, const 
         return upgrade_launch(node, TAKE_PTR(job), &node->upgrade, by, ret_job, reterr);
 }
 
-int node_upgrade(Node *node, const UpgradeRequest *q, const Caller *by, char ret_job[static 17], Fault *reterr) {
+int node_upgrade(Node *node, const UpgradeRequest *q, const Caller *by, char ret_job[static 17],
+                 Fault *reterr) {
         int r;
 
         r = node_may_act(node, by, NODE_GRANT_STOP | NODE_GRANT_START, reterr);
@@ -210,12 +218,13 @@ int node_rollback(Node *node, const Caller *by, char ret_job[static 17], Fault *
                                  node->name);
         if (node->last && node->last->kind != JOB_ROLLBACK && json_bool(node->last->facts, "one-way") &&
             json_bool(node->last->facts, "executed"))
-                return fault_set(reterr, DAEMON_E_REFUSED,
-                                 "the upgrade to %s was one-way: its data may be migrated. Restore data that %s can "
-                                 "read, then 'musterctl upgrade %s %s'",
-                                 node->last->version, previous, node->name, previous);
-        return upgrade_ask(node, JOB_ROLLBACK, &(UpgradeRequest){ .version = previous, .trigger = "now" }, by, ret_job,
-                           reterr);
+                return fault_set(
+                        reterr, DAEMON_E_REFUSED,
+                        "the upgrade to %s was one-way: its data may be migrated. Restore data that %s can "
+                        "read, then 'musterctl upgrade %s %s'",
+                        node->last->version, previous, node->name, previous);
+        return upgrade_ask(node, JOB_ROLLBACK, &(UpgradeRequest){ .version = previous, .trigger = "now" },
+                           by, ret_job, reterr);
 }
 
 int node_cancel(Node *node, const Caller *by, Fault *reterr) {
@@ -224,15 +233,18 @@ int node_cancel(Node *node, const Caller *by, Fault *reterr) {
         UpgradeState next;
 
         if (!u)
-                return fault_set(reterr, DAEMON_E_NOTFOUND, "nothing is under way for node '%s'", node->name);
+                return fault_set(reterr, DAEMON_E_NOTFOUND, "nothing is under way for node '%s'",
+                                 node->name);
         if (upgrade_fsm_next(u->job->state, UPGRADE_EV_CANCEL, &next) != 0)
                 return fault_set(reterr, DAEMON_E_REFUSED, "the %s is '%s': there is nothing safer to go to",
                                  job_kind_to_string(u->job->kind), upgrade_state_to_string(u->job->state));
         stays = upgrade_no_way_back(u, true);
         if (stays && u->job->state != UPGRADE_STOPPING)
-                return fault_set(reterr, DAEMON_E_REFUSED, "it cannot be canceled in '%s': %s; wait for its end",
+                return fault_set(reterr, DAEMON_E_REFUSED,
+                                 "it cannot be canceled in '%s': %s; wait for its end",
                                  upgrade_state_to_string(u->job->state), stays);
-        node_record_act(node, u->job->id, by, "cancel asked for in '%s'", upgrade_state_to_string(u->job->state));
+        node_record_act(node, u->job->id, by, "cancel asked for in '%s'",
+                        upgrade_state_to_string(u->job->state));
         upgrade_event(u, UPGRADE_EV_CANCEL, "canceled%s%s", by->why && *by->why ? ": " : "", by->why ?: "");
         return 0;
 }
@@ -259,7 +271,8 @@ static int discard_check(Node *node, const char *version, Fault *reterr) {
                         return r;
                 if (str_eq(linked, version))
                         return fault_set(reterr, DAEMON_E_REFUSED,
-                                         "version %s is the node's %s release and is not discarded", version, links[i]);
+                                         "version %s is the node's %s release and is not discarded", version,
+                                         links[i]);
         }
         return 0;
 }
@@ -291,6 +304,6 @@ int node_discard(Node *node, const char *version, const Caller *by, Fault *reter
         if (r < 0)
                 return r;
         node_record_act(node, NULL, by, "version %s discarded", version);
-        return worker_run(node->daemon->workers, WORKER_STAGE, node->name, "discard", order, 0, on_release_discarded,
-                          NULL, &run);
+        return worker_run(node->daemon->workers, WORKER_STAGE, node->name, "discard", order, 0,
+                          on_release_discarded, NULL, &run);
 }

@@ -29,15 +29,16 @@ void upgrade_rolling_back_check(Upgrade *u) {
                 return;
         if (!upgrade_node_runs(u, u->job->from))
                 return;
-        upgrade_event(u, UPGRADE_EV_OK, "%s; version %s runs again, head %" PRId64, u->job->reason, u->job->from,
-                      sample->height);
+        upgrade_event(u, UPGRADE_EV_OK, "%s; version %s runs again, head %" PRId64, u->job->reason,
+                      u->job->from, sample->height);
 }
 
 /* What a person can do now depends on the data. */
 static void old_release_fails(Upgrade *u, const char *how) {
         cleanup_free_ char *note = upgrade_data_note(u);
 
-        upgrade_event(u, UPGRADE_EV_FAIL, "%s; version %s was started again but %s%s%s; look at it: journalctl -u %s",
+        upgrade_event(u, UPGRADE_EV_FAIL,
+                      "%s; version %s was started again but %s%s%s; look at it: journalctl -u %s",
                       u->job->reason, u->job->from, how, note ? "; " : "", note ?: "",
                       node_config_unit(u->node->config));
 }
@@ -50,12 +51,15 @@ static void old_release_is_silent(Upgrade *u) {
         if (!answered_before(u) && upgrade_node_runs(u, u->job->from))
                 upgrade_event(u, UPGRADE_EV_OK, "%s; version %s runs again, its RPC was silent before, too",
                               u->job->reason, u->job->from);
-        else if (facts->active == UNIT_ACTIVE_FAILED || facts->n_restarts > 0 || facts->sub == UNIT_SUB_AUTO_RESTART)
-                old_release_fails(u, asprintf(&how, "ended (%s)", unit_facts_end(end, facts)) < 0 ? "ended" : how);
+        else if (facts->active == UNIT_ACTIVE_FAILED || facts->n_restarts > 0 ||
+                 facts->sub == UNIT_SUB_AUTO_RESTART)
+                old_release_fails(u, asprintf(&how, "ended (%s)", unit_facts_end(end, facts)) < 0 ? "ended"
+                                                                                                  : how);
         else
-                old_release_fails(u, asprintf(&how, "does not answer on %s", u->node->config->rpc ?: "its RPC") < 0
-                                             ? "does not answer"
-                                             : how);
+                old_release_fails(
+                        u, asprintf(&how, "does not answer on %s", u->node->config->rpc ?: "its RPC") < 0
+                                   ? "does not answer"
+                                   : how);
 }
 
 /* Both gaps: before the new release came up, and before the old one was back. */
@@ -89,9 +93,10 @@ static void switch_back(Upgrade *u) {
         cleanup_fault_ Fault fault = {};
         int r;
 
-        r = release_link_write(u->node->dirfd, "current", u->job->from, &fault);
+        r = release_link_put(u->node->dirfd, "current", u->job->from, &fault);
         if (r >= 0)
-                r = release_link_write(u->node->dirfd, "previous", json_str(u->job->facts, "previous"), &fault);
+                r = release_link_write(u->node->dirfd, "previous", json_str(u->job->facts, "previous"),
+                                       &fault);
         if (r < 0) {
                 upgrade_fail(u, "%s; going back failed: %s", u->job->reason, fault_text(&fault, r));
                 return;
@@ -105,20 +110,23 @@ static void give_data_back(Upgrade *u) {
 
 static void on_new_stopped(Upgrade *u) {
         if (json_bool(u->job->facts, "executed"))
-                (void) upgrade_remember_exit(u, "exit-new"); /* without it the downtime is unknown, no more */
+                (void) upgrade_remember_exit(u,
+                                             "exit-new"); /* without it the downtime is unknown, no more */
         upgrade_take_position(u, give_data_back);
 }
 
 void upgrade_enter_rolling_back(Upgrade *u) {
         if (!u->job->from) {
-                upgrade_event(u, UPGRADE_EV_GIVE_UP, "%s; there is no earlier release to go back to", u->job->reason);
+                upgrade_event(u, UPGRADE_EV_GIVE_UP, "%s; there is no earlier release to go back to",
+                              u->job->reason);
                 return;
         }
         u->step = ROLLBACK_STOPPING;
         if (u->job->downtime_usec >= 0 && !json_object_get(u->job->facts, "first-gap"))
                 (void) json_put_u64(u->job->facts, "first-gap", (uint64_t) u->job->downtime_usec);
         upgrade_say(u, "going back to version %s", u->job->from);
-        if (!node_unit(u->node)) { /* after a restart of musterd: what runs must be known before anything is stopped */
+        if (!node_unit(u->node)) { /* after a restart of musterd: what runs must be known before anything is
+                                      stopped */
                 upgrade_after(u, CHECK_USEC, upgrade_enter_rolling_back);
                 return;
         }

@@ -8,8 +8,9 @@
 #include "upgrade/links.h"
 #include "util/text.h"
 
-#define PROBE_TIMEOUT_USEC (120 * USEC_PER_SEC)
+#define PROBE_TIMEOUT_USEC   (120 * USEC_PER_SEC)
 #define REHEARSE_SECONDS_MAX 3600
+#define SETTLE_SECONDS_MAX   30 /* alone, a node shows no more than whether it stays up */
 
 static int expand_all(const NodeConfig *config, const char *release_dir, char *const *from, char ***ret,
                       Fault *reterr) {
@@ -18,7 +19,7 @@ static int expand_all(const NodeConfig *config, const char *release_dir, char *c
 
         if (!expanded)
                 return -ENOMEM;
-        STRV_FOREACH(text, from) {
+        STRV_FOREACH (text, from) {
                 cleanup_free_ char *one = NULL;
 
                 r = node_config_expand(config, release_dir, *text, &one, reterr);
@@ -38,7 +39,8 @@ static int stage_order(const NodeConfig *config, const UpgradeJob *job, json_t *
         cleanup_free_ char *release_dir = NULL;
         int r;
 
-        if (!order || asprintf(&release_dir, MUSTER_STATEDIR "/nodes/%s/releases/%s", job->node, job->version) < 0)
+        if (!order ||
+            asprintf(&release_dir, MUSTER_STATEDIR "/nodes/%s/releases/%s", job->node, job->version) < 0)
                 return -ENOMEM;
         r = expand_all(config, release_dir, config->command + 1, &arguments, reterr);
         if (r >= 0)
@@ -46,7 +48,8 @@ static int stage_order(const NodeConfig *config, const UpgradeJob *job, json_t *
         if (r < 0)
                 return r;
         if (json_put_str(order, "verb", "stage") < 0 || json_put_str(order, "version", job->version) < 0 ||
-            json_put_strv(order, "arguments", arguments) < 0 || json_put_strv(order, "environment", environment) < 0)
+            json_put_strv(order, "arguments", arguments) < 0 ||
+            json_put_strv(order, "environment", environment) < 0)
                 return -ENOMEM;
         if (!json_str(order, "binary") && json_put_str(order, "binary", config->command[0]) < 0)
                 return -ENOMEM;
@@ -84,7 +87,8 @@ void upgrade_enter_fetching(Upgrade *u) {
         upgrade_work(u, WORKER_STAGE, order, 0, on_staged);
 }
 
-/* The worker has verified and unpacked; what it made is accepted by the digest that musterd writes down itself. */
+/* The worker has verified and unpacked; what it made is accepted by the digest that musterd writes down
+ * itself. */
 void upgrade_enter_verifying(Upgrade *u) {
         const char *manifest = json_str(u->job->facts, "manifest");
         cleanup_fault_ Fault fault = {};
@@ -99,7 +103,8 @@ void upgrade_enter_verifying(Upgrade *u) {
         if (r >= 0)
                 r = release_manifest_digest(u->node->dirfd, u->job->version, digest, &fault);
         if (r >= 0 && !str_eq(digest, manifest))
-                r = fault_set(&fault, -EBADMSG, "The MANIFEST of version %s has SHA-256 %s, the worker reported %s",
+                r = fault_set(&fault, -EBADMSG,
+                              "The MANIFEST of version %s has SHA-256 %s, the worker reported %s",
                               u->job->version, digest, manifest);
         if (r >= 0)
                 r = release_accept(u->node->dirfd, u->job->version, digest, &fault);
@@ -119,13 +124,18 @@ static void on_rehearsed(Upgrade *u, bool ok, const char *text, const json_t *re
 }
 
 static void begin_rehearsal(Upgrade *u) {
-        uint64_t seconds = u->node->config->probation.start_timeout / USEC_PER_SEC + 1;
+        const ProbationConfig *probation = &u->node->config->probation;
+        uint64_t seconds = probation->start_timeout / USEC_PER_SEC + 1,
+                 settle = probation->duration / USEC_PER_SEC + 1;
         json_t *order = upgrade_restore_order(u, "rehearse");
 
         if (seconds > REHEARSE_SECONDS_MAX)
                 seconds = REHEARSE_SECONDS_MAX;
-        if (order && (json_put_u64(order, "seconds", seconds) < 0 ||
-                      json_put_str(order, "rpc", u->node->config->rpc) < 0)) {
+        if (settle > SETTLE_SECONDS_MAX)
+                settle = SETTLE_SECONDS_MAX;
+        if (order &&
+            (json_put_u64(order, "seconds", seconds) < 0 || json_put_u64(order, "settle", settle) < 0 ||
+             json_put_str(order, "rpc", u->node->config->rpc) < 0)) {
                 json_decref(order);
                 order = NULL;
         }
@@ -133,16 +143,35 @@ static void begin_rehearsal(Upgrade *u) {
         upgrade_work(u, WORKER_RESTORE, order, u->node->config->backup_timeout, on_rehearsed);
 }
 
+static void preflight_hooks(Upgrade *u);
+
 static void on_preflight_hooks(Upgrade *u, bool ok, const char *text, const json_t *result) {
         const char *version = json_str(u->job->facts, "version-output");
+        uint64_t patience = u->node->config->drain_timeout;
+        char spent[DURATION_TEXT_MAX];
 
-        if (!ok)
+        if (!ok && json_bool(result, "retry") && u->deadline) {
+                upgrade_say(u, "preflight: %s", text);
+                upgrade_after(u, upgrade_hooks_pause(patience), preflight_hooks);
+        } else if (!ok && json_bool(result, "retry"))
+                upgrade_event(u, UPGRADE_EV_FAIL, "preflight: not ready within %s: %s",
+                              format_duration(spent, patience), text);
+        else if (!ok)
                 upgrade_event(u, UPGRADE_EV_FAIL, "preflight: %s", text);
         else if (u->job->kind == JOB_REHEARSE)
                 begin_rehearsal(u);
         else
                 upgrade_event(u, UPGRADE_EV_OK, "preflight passed%s%s", version && *version ? ": " : "",
                               version ?: "");
+}
+
+static void preflight_hooks(Upgrade *u) {
+        upgrade_hooks(u, "preflight", on_preflight_hooks);
+}
+
+/* The hooks' next answer is the last. */
+static void preflight_patience_ends(Upgrade *u) {
+        upgrade_say(u, "preflight: hooks, for the last time");
 }
 
 static void on_probed(Upgrade *u, bool ok, const char *text, const json_t *result) {
@@ -155,7 +184,8 @@ static void on_probed(Upgrade *u, bool ok, const char *text, const json_t *resul
                 return;
         }
         upgrade_say(u, "preflight: hooks");
-        upgrade_hooks(u, "preflight", on_preflight_hooks);
+        upgrade_until(u, u->node->config->drain_timeout, preflight_patience_ends);
+        preflight_hooks(u);
 }
 
 /* Preflight: whatever fails here costs nothing. */

@@ -17,7 +17,7 @@ void upgrade_enter_switching(Upgrade *u) {
         int r = 0;
 
         if (u->job->from)
-                r = release_link_write(u->node->dirfd, "previous", u->job->from, &fault);
+                r = release_link_put(u->node->dirfd, "previous", u->job->from, &fault);
         if (r >= 0)
                 r = release_link_write(u->node->dirfd, "current", u->job->version, &fault);
         if (r >= 0)
@@ -38,8 +38,9 @@ bool upgrade_node_runs(Upgrade *u, const char *version) {
         cleanup_launch_record_ LaunchRecord record = { 0 };
         const UnitStatus *status = node_unit(u->node);
 
-        return status && str_eq(status->active_state, "active") && read_launch(u, &record) >= 0 && !record.refused &&
-               str_eq(record.version, version) && str_eq(record.invocation, status->invocation);
+        return status && str_eq(status->active_state, "active") && read_launch(u, &record) >= 0 &&
+               !record.refused && str_eq(record.version, version) &&
+               str_eq(record.invocation, status->invocation);
 }
 
 bool upgrade_may_have_run(const Upgrade *u) {
@@ -109,7 +110,8 @@ static void on_start_job(UnitJob *job, UnitJobResult result, const char *text, v
         if (result == UNIT_JOB_REFUSED) { /* e.g. an operator's stop is still queued */
                 upgrade_say(u, "systemd does not start the node: %s; trying again", text);
                 if (u->node->watch)
-                        (void) unit_watch_refresh(u->node->watch); /* it may have been masked, which is not signalled */
+                        (void) unit_watch_refresh(
+                                u->node->watch); /* it may have been masked, which is not signalled */
                 upgrade_after(u, BUS_RETRY_USEC, begin_start);
                 return;
         }
@@ -136,15 +138,15 @@ static void begin_start(Upgrade *u) {
         u->start_monotonic = now_monotonic_usec();
         if (str_eq(status->active_state, "failed"))
                 (void) unit_reset_failed(u->node->daemon->units, node_config_unit(u->node->config));
-        r = unit_job_start(u->node->daemon->units, "StartUnit", node_config_unit(u->node->config), on_start_job, u,
-                           &u->unit_job);
+        r = unit_job_start(u->node->daemon->units, "StartUnit", node_config_unit(u->node->config),
+                           on_start_job, u, &u->unit_job);
         if (r < 0)
                 upgrade_after(u, BUS_RETRY_USEC, begin_start);
 }
 
 static void start_took_too_long(Upgrade *u) {
-        upgrade_fail(u, "the launcher did not get as far as executing version %s: journalctl -u %s", u->starting,
-                     node_config_unit(u->node->config));
+        upgrade_fail(u, "the launcher did not get as far as executing version %s: journalctl -u %s",
+                     u->starting, node_config_unit(u->node->config));
 }
 
 void upgrade_start_node(Upgrade *u, const char *version, UpgradeThen then) {
@@ -189,8 +191,8 @@ static void on_started(Upgrade *u) {
         }
         u->job->downtime_usec = upgrade_downtime(u, "exit");
         if (u->job->downtime_usec >= 0)
-                upgrade_event(u, UPGRADE_EV_OK, "version %s was executed, %s after the old one ended", u->job->version,
-                              format_duration(text, (uint64_t) u->job->downtime_usec));
+                upgrade_event(u, UPGRADE_EV_OK, "version %s was executed, %s after the old one ended",
+                              u->job->version, format_duration(text, (uint64_t) u->job->downtime_usec));
         else
                 upgrade_event(u, UPGRADE_EV_OK, "version %s was executed", u->job->version);
 }

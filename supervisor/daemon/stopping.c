@@ -11,8 +11,9 @@
 #include <signal.h>
 #include <systemd/sd-id128.h>
 
-#define STOP_MARGIN_USEC (3 * USEC_PER_SEC)
-#define KILL_MARGIN_USEC (30 * USEC_PER_SEC)
+#define REFUSED_RETRY_USEC (200 * USEC_PER_MSEC)
+#define STOP_MARGIN_USEC   (3 * USEC_PER_SEC)
+#define KILL_MARGIN_USEC   (30 * USEC_PER_SEC)
 
 static void check_stopped(Upgrade *u) {
         const UnitStatus *status = node_unit(u->node);
@@ -26,7 +27,8 @@ static void check_stopped(Upgrade *u) {
         }
         /* Starts by hand count for systemd's start limit, too; asked for here, it costs no downtime. */
         (void) unit_reset_failed(u->node->daemon->units, node_config_unit(u->node->config));
-        u->node->facts.stopped_by_operator = false; /* who stops it from here on means the start that is to come */
+        u->node->facts.stopped_by_operator =
+                false; /* who stops it from here on means the start that is to come */
         u->on_unit = NULL;
         u->deadline = sd_event_source_disable_unref(u->deadline);
         u->then(u);
@@ -40,7 +42,10 @@ static void on_stop_job(UnitJob *job, UnitJobResult result, const char *text, vo
         u->unit_job = unit_job_free(u->unit_job);
         if (result == UNIT_JOB_LOST || result == UNIT_JOB_REFUSED || result == UNIT_JOB_CANCELED) {
                 upgrade_say(u, "stopping the node: %s; trying again", text);
-                upgrade_after(u, BUS_RETRY_USEC, begin_stop);
+                /* Refused while a start is queued: what is not wanted any more must not run longer than need
+                 * be. */
+                upgrade_after(u, result == UNIT_JOB_REFUSED ? REFUSED_RETRY_USEC : BUS_RETRY_USEC,
+                              begin_stop);
                 return;
         }
         u->on_unit = check_stopped;
@@ -50,19 +55,20 @@ static void on_stop_job(UnitJob *job, UnitJobResult result, const char *text, vo
 
 static void begin_stop(Upgrade *u) {
         const UnitStatus *status = node_unit(u->node);
-        bool populated = true;
         int r;
 
         if (!status) {
                 upgrade_after(u, CHECK_USEC, begin_stop);
                 return;
         }
-        if (unit_status_is_down(status) && cgroup_is_populated(status->cgroup, &populated) >= 0 && !populated) {
+        if (!str_eq(status->load_state, "loaded") && unit_status_is_down(status)) {
                 check_stopped(u);
                 return;
         }
-        r = unit_job_start(u->node->daemon->units, "StopUnit", node_config_unit(u->node->config), on_stop_job, u,
-                           &u->unit_job);
+        /* Also where it was down: a start by hand may be newer than this status, and than the permit's
+         * removal. */
+        r = unit_job_start(u->node->daemon->units, "StopUnit", node_config_unit(u->node->config),
+                           on_stop_job, u, &u->unit_job);
         if (r < 0)
                 upgrade_after(u, BUS_RETRY_USEC, begin_stop);
 }
@@ -75,11 +81,15 @@ static void stop_was_ignored(Upgrade *u) {
 
         if (!status || cgroup_pids(status->cgroup, &pids) < 0)
                 pids = NULL;
-        upgrade_event(u, UPGRADE_EV_GIVE_UP,
-                      "the node did not stop within %s of SIG%s; still alive: %s. Nothing can start beside it (no "
-                      "permit). End it, then 'musterctl unhold %s' and 'systemctl start %s'",
-                      format_duration(patience, config->stop_patience), sigabbrev_np(config->stop_signal) ?: "?",
-                      pids && *pids ? pids : "unknown processes", u->node->name, node_config_unit(config));
+        upgrade_event(
+                u, UPGRADE_EV_GIVE_UP,
+                "the node did not stop within %s of SIG%s; still alive: %s. Nothing can start beside it (no "
+                "permit). Wait for its end, or if nothing else helps 'systemctl kill --signal=KILL %s'; "
+                "then "
+                "'musterctl unhold %s' and 'systemctl start %s'",
+                format_duration(patience, config->stop_patience), sigabbrev_np(config->stop_signal) ?: "?",
+                pids && *pids ? pids : "unknown processes", node_config_unit(config), u->node->name,
+                node_config_unit(config));
 }
 
 void upgrade_stop_node(Upgrade *u, UpgradeThen then) {
@@ -111,8 +121,9 @@ int upgrade_remember_exit(Upgrade *u, const char *fact) {
         if (!u->job->from || status->exec_main_exit_monotonic == 0 || json_object_get(u->job->facts, fact) ||
             sd_id128_get_boot(&id) < 0)
                 return 0;
-        exit = json_pack("{s:I, s:I, s:s}", "monotonic", (json_int_t) status->exec_main_exit_monotonic, "realtime",
-                         (json_int_t) status->exec_main_exit_realtime, "boot", sd_id128_to_string(id, boot));
+        exit = json_pack("{s:I, s:I, s:s}", "monotonic", (json_int_t) status->exec_main_exit_monotonic,
+                         "realtime", (json_int_t) status->exec_main_exit_realtime, "boot",
+                         sd_id128_to_string(id, boot));
         return exit && json_object_set_new(u->job->facts, fact, exit) >= 0 ? 0 : -ENOMEM;
 }
 

@@ -13,8 +13,8 @@
 typedef void (*UpgradeThen)(Upgrade *u);
 typedef void (*UpgradeWorkDone)(Upgrade *u, bool ok, const char *text, const json_t *result);
 
-#define CHECK_USEC (50 * USEC_PER_MSEC)  /* between looks at something that tells nobody */
-#define BUS_RETRY_USEC USEC_PER_SEC      /* before asking systemd again */
+#define CHECK_USEC     (50 * USEC_PER_MSEC) /* between looks at something that tells nobody */
+#define BUS_RETRY_USEC USEC_PER_SEC         /* before asking systemd again */
 
 struct Upgrade {
         Node *node;
@@ -24,9 +24,9 @@ struct Upgrade {
         UnitJob *unit_job;
         sd_event_source *timer, *deadline;
         UpgradeThen on_timer, on_deadline;
-        UpgradeThen on_unit; /* what this state wants to know of the unit */
-        UpgradeThen then;    /* what follows the stop, the position or the start under way */
-        const char *starting;   /* the version being started: borrowed from the job */
+        UpgradeThen on_unit;      /* what this state wants to know of the unit */
+        UpgradeThen then;         /* what follows the stop, the position or the start under way */
+        const char *starting;     /* the version being started: borrowed from the job */
         uint64_t start_monotonic; /* launch records from before are of another start */
         Probation probation;
         bool hooks_done;     /* probation: post-start has run */
@@ -41,10 +41,12 @@ struct Upgrade {
 int upgrade_launch(Node *node, UpgradeJob *job, Upgrade **slot, const Caller *by, char ret_job[static 17],
                    Fault *reterr);
 
-/* Why an upgrade cannot go back; NULL if it can. @asked: a person says so, which --no-rollback does not forbid. */
+/* Why an upgrade cannot go back; NULL if it can. @asked: a person says so, which --no-rollback does not
+ * forbid. */
 const char *upgrade_no_way_back(const Upgrade *u, bool asked);
 
-/* Makes the next state durable, publishes it, runs its entry action. Retries while the journal cannot be written. */
+/* Makes the next state durable, publishes it, runs its entry action. Retries while the journal cannot be
+ * written. */
 void upgrade_event(Upgrade *u, UpgradeEvent event, const char *format, ...) _printf_(3, 4);
 
 /* The node or the work failed: goes back where that is possible and allowed, else gives up. */
@@ -55,27 +57,33 @@ void upgrade_rest(Upgrade *u, const char *format, ...) _printf_(2, 3);
 
 void upgrade_say(Upgrade *u, const char *format, ...) _printf_(2, 3);
 
-/* One of each at most; both are disarmed by every transition. Failing to arm is logged and ends the process's trust
- * in its loop: upgrade_event() is not called, systemd's watchdog is. */
+/* One of each at most; both are disarmed by every transition. Failing to arm is logged and ends the
+ * process's trust in its loop: upgrade_event() is not called, systemd's watchdog is. */
 void upgrade_after(Upgrade *u, uint64_t usec, UpgradeThen then);
 void upgrade_until(Upgrade *u, uint64_t usec, UpgradeThen then);
 
 /* Runs a worker; consumes @order. The deadline and timer stay as they are. */
 void upgrade_work(Upgrade *u, WorkerKind kind, json_t *order, uint64_t timeout_usec, UpgradeWorkDone done);
 
-/* Runs the operator's hooks of @event, with the job in their environment; without any, @done is called at once. */
+/* Runs the operator's hooks of @event, with the job in their environment; without any, @done is called at
+ * once. */
 void upgrade_hooks(Upgrade *u, const char *event, UpgradeWorkDone done);
+
+/* The time until hooks that asked for it are tried again, where all of it may take @patience. */
+uint64_t upgrade_hooks_pause(uint64_t patience);
 
 /* An order for the worker that runs as the node's user; NULL without memory. */
 json_t *upgrade_restore_order(Upgrade *u, const char *verb);
 
-/* Whether the new release was executed, or may have been: its data may be migrated. After a stop it is certain. */
+/* Whether the new release was executed, or may have been: its data may be migrated. After a stop it is
+ * certain. */
 bool upgrade_may_have_run(const Upgrade *u);
 
 /* Preflight: -ENOENT if the backup is a hook's and there is none. */
 int upgrade_check_backup_hook(const Upgrade *u, Fault *reterr);
 
-/* guarding: a backup by the node's policy, or for a rollback the data of its backup; ends with the transition. */
+/* guarding: a backup by the node's policy, or for a rollback the data of its backup; ends with the
+ * transition. */
 void upgrade_keep_data(Upgrade *u);
 
 /* Way back, the node stopped: the data as it was where the new release may have touched it; then @then. */
@@ -87,7 +95,8 @@ char *upgrade_kept_note(const Upgrade *u);
 /* Where the data stays as the new release left it: that, and what to do. NULL: not so. */
 char *upgrade_data_note(const Upgrade *u);
 
-/* Stops the node for good: no permit, StopUnit, until its cgroup is empty; then @then. Gives up if it stays. */
+/* Stops the node for good: no permit, StopUnit, until its cgroup is empty; then @then. Gives up if it stays.
+ */
 void upgrade_stop_node(Upgrade *u, UpgradeThen then);
 
 /* Takes the signing position that the stopped node left to the high-water mark; then @then. */

@@ -101,7 +101,8 @@ static bool upgrade_is_parked(Upgrade *u) {
         if (config && node_config_is_managed(config))
                 return false;
         if (config)
-                upgrade_say(u, "waits: %s says that node '%s' is the existing unit %s, which is only observed",
+                upgrade_say(u,
+                            "waits: %s says that node '%s' is the existing unit %s, which is only observed",
                             config->path, u->node->name, config->unit);
         else
                 upgrade_say(u, "waits: node '%s' has no readable configuration", u->node->name);
@@ -133,8 +134,8 @@ static void upgrade_move(Upgrade *u, UpgradeState next, const char *reason) {
                 u->owed = next;
                 (void) str_replace(&u->owed_reason, reason);
                 upgrade_say(u, "%s; trying again: free some space or mend the disk", fault_text(&fault, r));
-                sd_journal_print(LOG_ERR, "%s: upgrade '%s' waits in '%s'", fault_text(&fault, r), u->job->id,
-                                 upgrade_state_to_string(u->job->state));
+                sd_journal_print(LOG_ERR, "%s: upgrade '%s' waits in '%s'", fault_text(&fault, r),
+                                 u->job->id, upgrade_state_to_string(u->job->state));
                 upgrade_after(u, JOURNAL_RETRY_USEC, upgrade_retry_owed);
                 return;
         }
@@ -152,7 +153,8 @@ static void upgrade_apply(Upgrade *u, UpgradeEvent event, const char *reason) {
         UpgradeState next = _UPGRADE_NONE;
 
         if (upgrade_fsm_next(u->job->state, event, &next) != 0)
-                sd_journal_print(LOG_ERR, "Failed to move job '%s' on from '%s': no transition for event %d (%s)",
+                sd_journal_print(LOG_ERR,
+                                 "Failed to move job '%s' on from '%s': no transition for event %d (%s)",
                                  u->job->id, upgrade_state_to_string(u->job->state), (int) event, reason);
         else
                 upgrade_move(u, next, reason);
@@ -199,11 +201,14 @@ static char *way_out(const Upgrade *u) {
         int r;
 
         if (!from)
-                r = asprintf(&text, "mend the cause, then 'systemctl start %s', or stage and upgrade to another version",
-                             node_config_unit(u->node->config));
+                r = asprintf(
+                        &text,
+                        "mend the cause, then 'systemctl start %s', or stage and upgrade to another version",
+                        node_config_unit(u->node->config));
         else if (json_bool(u->job->facts, "one-way"))
                 r = asprintf(&text,
-                             "upgrade to a version that mends it, or restore data that %s can read, then 'musterctl "
+                             "upgrade to a version that mends it, or restore data that %s can read, then "
+                             "'musterctl "
                              "upgrade %s %s'",
                              from, node, from);
         else
@@ -222,8 +227,9 @@ void upgrade_fail(Upgrade *u, const char *format, ...) {
         if (stays) {
                 cleanup_free_ char *kept = upgrade_kept_note(u), *out = way_out(u);
 
-                upgrade_event(u, UPGRADE_EV_GIVE_UP, "%s; %s, so the node was left as it is: %s%s%s", reason ?: "failed",
-                              stays, out ?: "a person is needed", kept ? "; " : "", kept ?: "");
+                upgrade_event(u, UPGRADE_EV_GIVE_UP, "%s; %s, so the node was left as it is: %s%s%s",
+                              reason ?: "failed", stays, out ?: "a person is needed", kept ? "; " : "",
+                              kept ?: "");
         } else if (u->job->state == UPGRADE_ROLLING_BACK && reason && !str_starts(reason, u->job->reason))
                 upgrade_event(u, UPGRADE_EV_FAIL, "%s; going back failed: %s", u->job->reason, reason);
         else
@@ -263,9 +269,11 @@ static void arm(Upgrade *u, sd_event_source **source, uint64_t usec, sd_event_ti
         *source = sd_event_source_disable_unref(*source);
         if (usec == UINT64_MAX)
                 return;
-        r = sd_event_add_time_relative(u->node->daemon->event, source, CLOCK_MONOTONIC, usec, USEC_PER_MSEC, handler, u);
+        r = sd_event_add_time_relative(u->node->daemon->event, source, CLOCK_MONOTONIC, usec, USEC_PER_MSEC,
+                                       handler, u);
         if (r < 0) {
-                sd_journal_print(LOG_CRIT, "Failed to arm a timer: %s; ending, to be started again", strerror(-r));
+                sd_journal_print(LOG_CRIT, "Failed to arm a timer: %s; ending, to be started again",
+                                 strerror(-r));
                 (void) sd_event_exit(u->node->daemon->event, EXIT_FAILURE);
         }
 }
@@ -293,8 +301,8 @@ void upgrade_work(Upgrade *u, WorkerKind kind, json_t *order, uint64_t timeout_u
 
         u->work_done = done;
         if (owned)
-                r = worker_run(u->node->daemon->workers, kind, u->node->name, u->job->id, owned, timeout_usec,
-                               on_work_done, u, &u->run);
+                r = worker_run(u->node->daemon->workers, kind, u->node->name, u->job->id, owned,
+                               timeout_usec, on_work_done, u, &u->run);
         if (r < 0)
                 done(u, false, strerror(-r), NULL);
 }
@@ -313,13 +321,19 @@ json_t *node_restore_order(const Node *node, const UpgradeJob *job, const char *
         cleanup_json_ json_t *order = NULL;
 
         order = json_pack("{s:s, s:s, s:s, s:s++, s:s, s:s?, s:s, s:s, s:s+++}", "verb", verb, "family",
-                          config->family, "data", config->data, "state", MUSTER_STATEDIR "/nodes/", node->name,
-                          "/state", "upgrade", job->id, "domain", config->chain_id, "role",
+                          config->family, "data", config->data, "state", MUSTER_STATEDIR "/nodes/",
+                          node->name, "/state", "upgrade", job->id, "domain", config->chain_id, "role",
                           node_role_to_string(config->role), "signer", node_signer_to_string(config->signer),
                           "release", MUSTER_STATEDIR "/nodes/", node->name, "/releases/", job->version);
         if (!order || json_put_strv(order, "protect", config->protect) < 0)
                 return NULL;
         return TAKE_PTR(order);
+}
+
+uint64_t upgrade_hooks_pause(uint64_t patience) {
+        uint64_t pause = patience / 10;
+
+        return pause < USEC_PER_SEC ? USEC_PER_SEC : pause > 5 * USEC_PER_SEC ? 5 * USEC_PER_SEC : pause;
 }
 
 json_t *upgrade_restore_order(Upgrade *u, const char *verb) {
@@ -350,7 +364,7 @@ static int upgrade_new(Node *node, UpgradeJob *job, Upgrade **ret) {
 
 /* Journal row first, then the first entry action. Takes @job. */
 int upgrade_launch(Node *node, UpgradeJob *job, Upgrade **slot, const Caller *by, char ret_job[static 17],
-                          Fault *reterr) {
+                   Fault *reterr) {
         cleanup_(upgrade_job_freep) UpgradeJob *owned = job;
         JournalEvent row;
         Upgrade *u;

@@ -19,7 +19,8 @@ typedef struct UpgradeRequest {
 } UpgradeRequest;
 
 /* Each returns 0 with the job's id, DAEMON_E_* or -errno; the fault says why not and what to do. */
-int node_stage(Node *node, const StageRequest *request, const Caller *by, char ret_job[static 17], Fault *reterr);
+int node_stage(Node *node, const StageRequest *request, const Caller *by, char ret_job[static 17],
+               Fault *reterr);
 int node_upgrade(Node *node, const UpgradeRequest *request, const Caller *by, char ret_job[static 17],
                  Fault *reterr);
 int node_rollback(Node *node, const Caller *by, char ret_job[static 17], Fault *reterr);

@@ -9,9 +9,12 @@
 #include "guard/spares.h"
 #include "util/durable.h"
 #include "util/text.h"
+#include "muster-build.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
+
+#define ACCEPT_KEYS MUSTER_LIBEXECDIR "/muster-restore accept-keys"
 
 #define STATE_FILE_MAX (1024 * 1024)
 #define LAST_NAME      "last"
@@ -161,8 +164,8 @@ static int check_key(const GuardSubject *s, int data_fd, const KeyFile *known, F
                 return fault_set(
                         reterr, GUARD_E_REFUSED,
                         "The key '%s/%s' is missing; the node would make a new one and be another node: "
-                        "put it back, or, if it went on purpose, run 'muster-restore accept-keys %s' while "
-                        "the node is stopped",
+                        "put it back, or, if it went on purpose, run 'sudo " ACCEPT_KEYS " %s' while the "
+                        "node is stopped",
                         s->data, known->path, s->node);
         if (r < 0)
                 return r;
@@ -170,8 +173,8 @@ static int check_key(const GuardSubject *s, int data_fd, const KeyFile *known, F
                 return fault_set(
                         reterr, GUARD_E_REFUSED,
                         "The key '%s/%s' changed since the last start (SHA-256 %.12s..., it was %.12s...): "
-                        "put the old one back, or, if it was changed on purpose, run 'muster-restore "
-                        "accept-keys %s' while the node is stopped",
+                        "put the old one back, or, if it was changed on purpose, run 'sudo " ACCEPT_KEYS
+                        " %s' while the node is stopped",
                         s->data, known->path, digest, known->digest, s->node);
         return 0;
 }

@@ -65,15 +65,17 @@ bool unit_facts_running(const UnitFacts *facts) {
 }
 
 const char *unit_facts_end(char buffer[static UNIT_TEXT_MAX], const UnitFacts *facts) {
-        const char *result = unit_result_to_string(facts->result);
+        UnitResult ended = facts->failure == UNIT_RESULT_UNKNOWN ? facts->result : facts->failure;
+        int status = facts->failure == UNIT_RESULT_UNKNOWN ? facts->exit_status : facts->failure_status;
+        const char *result = unit_result_to_string(ended);
 
-        if (facts->exit_status == LAUNCH_REFUSED_STATUS)
+        if (status == LAUNCH_REFUSED_STATUS)
                 snprintf(buffer, UNIT_TEXT_MAX, "%s, status %d: muster-launch refused to start it", result,
-                         facts->exit_status);
-        else if (facts->result == UNIT_RESULT_SIGNAL && sigabbrev_np(facts->exit_status))
-                snprintf(buffer, UNIT_TEXT_MAX, "%s SIG%s", result, sigabbrev_np(facts->exit_status));
-        else if (facts->exit_status != 0)
-                snprintf(buffer, UNIT_TEXT_MAX, "%s, status %d", result, facts->exit_status);
+                         status);
+        else if (ended == UNIT_RESULT_SIGNAL && sigabbrev_np(status))
+                snprintf(buffer, UNIT_TEXT_MAX, "%s SIG%s", result, sigabbrev_np(status));
+        else if (status != 0)
+                snprintf(buffer, UNIT_TEXT_MAX, "%s, status %d", result, status);
         else
                 snprintf(buffer, UNIT_TEXT_MAX, "%s", result);
         return buffer;

@@ -58,9 +58,12 @@ typedef struct UnitFacts {
         UnitResult result;
         uint64_t n_restarts; /* NRestarts: systemd's own automatic restarts; a start by hand resets it */
         uint64_t active_since_monotonic; /* ActiveEnterTimestampMonotonic, of this boot; 0: never */
-        int exit_status;                 /* ExecMainStatus of the last end: a status or a signal; 0 if there was none */
-        bool job;                 /* systemd has a job queued for it: how it is now is not how it stays */
-        bool permit;              /* the permit file is there; true for a unit that is only observed */
+        int exit_status;    /* ExecMainStatus of the last end: a status or a signal; 0 if there was none */
+        UnitResult failure; /* of the last end, while systemd starts it again and `result` says success; else
+                               UNKNOWN */
+        int failure_status; /* its exit_status */
+        bool job;           /* systemd has a job queued for it: how it is now is not how it stays */
+        bool permit;        /* the permit file is there; true for a unit that is only observed */
         bool stopped_by_operator; /* a stop that muster did not order is the reason that it is not running */
 } UnitFacts;
 
@@ -75,7 +78,7 @@ const char *unit_result_to_string(UnitResult result);
 /* There is a process, or about to be one: active or reloading. */
 bool unit_facts_running(const UnitFacts *facts);
 
-/* How it last ended, for reasons: "exit-code, status 1", "signal SIGSEGV", "exit-code, status 78: muster-launch
- * refused ..." */
+/* How it last ended, for reasons: "exit-code, status 1", "signal SIGSEGV", "exit-code, status 78:
+ * muster-launch refused ..." */
 #define UNIT_TEXT_MAX 160
 const char *unit_facts_end(char buffer[static UNIT_TEXT_MAX], const UnitFacts *facts);

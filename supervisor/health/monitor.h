@@ -33,8 +33,8 @@ int monitor_new(Monitor **ret, sd_event *event, HttpClient *client, const NodeCo
 Monitor *monitor_free(Monitor *monitor); /* returns NULL */
 
 /*
- * After a reload: goes on with what @old knows of the node, if both ask the same one in the same way. Right after
- * monitor_new(); @old is of no use afterwards but to be freed.
+ * After a reload: goes on with what @old knows of the node, if both ask the same one in the same way. Right
+ * after monitor_new(); @old is of no use afterwards but to be freed.
  */
 void monitor_inherit(Monitor *monitor, Monitor *old);
 DEFINE_CLEANUP(Monitor *, monitor_free)

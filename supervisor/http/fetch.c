@@ -122,13 +122,15 @@ static int check_space(const FetchTarget *t, uint64_t more, Fault *reterr) {
                 return 0;
         format_size(room, bytes);
         if (t->total == 0)
-                return fault_set(reterr, -ENOSPC,
-                                 "No space for the download: no end after %s, and no more than %s may be taken from "
-                                 "the node's disk",
-                                 format_size(has, t->offset), room);
-        return fault_set(reterr, -ENOSPC,
-                         "No space for the download: %s more are needed, %s may be taken from the node's disk",
-                         format_size(need, more), room);
+                return fault_set(
+                        reterr, -ENOSPC,
+                        "No space for the download: no end after %s, and no more than %s may be taken from "
+                        "the node's disk",
+                        format_size(has, t->offset), room);
+        return fault_set(
+                reterr, -ENOSPC,
+                "No space for the download: %s more are needed, %s may be taken from the node's disk",
+                format_size(need, more), room);
 }
 
 static uint64_t rest_of(const FetchTarget *t) {

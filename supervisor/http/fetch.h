@@ -15,8 +15,8 @@
 #define FETCH_REDIRECTS 5
 
 /*
- * Outcomes beside 0 (the source says that this was all) and -errno (our own disk or memory). -ENOSPC: there is no
- * room for what this source has, or says that it has.
+ * Outcomes beside 0 (the source says that this was all) and -errno (our own disk or memory). -ENOSPC: there
+ * is no room for what this source has, or says that it has.
  */
 enum {
         _FETCH_E_SUCCESS,

@@ -36,8 +36,8 @@ char *event_what(const Screen *screen, const json_t *event) {
 
 char *event_detail(const json_t *event) {
         const char *text = json_str(event, "text"), *kind = json_str(event, "kind"),
-                   *command = json_str(event, "command"),
-                   *why = json_str(event, "why"), *session = json_str(event, "session");
+                   *command = json_str(event, "command"), *why = json_str(event, "why"),
+                   *session = json_str(event, "session");
         cleanup_free_ char *line = NULL;
         char user[USER_TEXT_MAX];
         uint64_t uid;

@@ -87,7 +87,8 @@ const json_t *node_job(const json_t *node, const char *id) {
 bool job_over(const json_t *job) {
         const json_t *over = json_object_get(job, "over");
 
-        return json_is_boolean(over) ? json_is_true(over) : job_is_over(json_str(job, "kind"), json_str(job, "state"));
+        return json_is_boolean(over) ? json_is_true(over)
+                                     : job_is_over(json_str(job, "kind"), json_str(job, "state"));
 }
 
 const json_t *node_active_job(const json_t *node) {

@@ -26,15 +26,15 @@ bool verdict_is_unhealthy(const char *verdict); /* status and list exit 3 */
 Tone state_tone(const char *state);             /* of a job */
 
 /*
- * A job of @kind in @state is over. "staged" ends a staging, and is a step of an upgrade. A rehearsal begins and
- * ends there: it is over by a transition from "staged" to "staged".
+ * A job of @kind in @state is over. "staged" ends a staging, and is a step of an upgrade. A rehearsal begins
+ * and ends there: it is over by a transition from "staged" to "staged".
  */
 bool job_is_over(const char *kind, const char *state);
 bool transition_ends_job(const char *kind, const char *from, const char *to);
 
 /*
- * Of a job that is over: 0 if it did what was asked for. A rollback is an upgrade to the previous release: it
- * ends "committed", and "rolled-back" when that one failed.
+ * Of a job that is over: 0 if it did what was asked for. A rollback is an upgrade to the previous release:
+ * it ends "committed", and "rolled-back" when that one failed.
  */
 int job_exit(const char *kind, const char *state);
 

@@ -8,7 +8,7 @@
 #include "util/text.h"
 
 #define COMMAND_MAX 4000 /* musterd takes no longer one */
-#define SAFE "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.,/:=+@%~*"
+#define SAFE        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.,/:=+@%~*"
 
 Settings settings = {};
 

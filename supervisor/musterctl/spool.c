@@ -16,7 +16,7 @@
 #include "util/durable.h"
 #include "util/text.h"
 
-#define COPY_SIZE        (1024 * 1024)
+#define COPY_SIZE         (1024 * 1024)
 #define SIGNATURES_A_FILE 10 /* as upgrade/publisher.c looks for them */
 
 static bool is_url(const char *source) {
@@ -164,7 +164,8 @@ static int check_digest(int fd, const char *path, const char *sha256, Fault *ret
         return str_eq(hex, sha256) ? 0 : wrong_digest(path, hex, sha256, reterr);
 }
 
-/* A link beside somebody's file may name any file that root can read, and the copy is for all: no more than signatures. */
+/* A link beside somebody's file may name any file that root can read, and the copy is for all: no more than
+ * signatures. */
 static int copy_signature(int dirfd, const char *from, const char *to, Fault *reterr) {
         cleanup_(sshsig_freep) SshSig *sig = NULL;
         cleanup_free_ char *text = NULL;
@@ -181,8 +182,8 @@ static int copy_signature(int dirfd, const char *from, const char *to, Fault *re
         if (r == -ENOMEM)
                 return r;
         if (r < 0 && r != -ENOTSUP) /* of another kind of key: it does not count, and the worker says so */
-                return fault_set(reterr, CTL_FAILED, "'%s' is not copied into the spool (%s): move it away", from,
-                                 fault_text(&why, r));
+                return fault_set(reterr, CTL_FAILED, "'%s' is not copied into the spool (%s): move it away",
+                                 from, fault_text(&why, r));
         r = durable_write(dirfd, to, text, size, 0644);
         return r < 0 ? fault_errno(reterr, r, "Failed to copy the signature '%s' into the spool", from) : 0;
 }

@@ -27,8 +27,9 @@ static int run(const char *name, const char *version) {
 }
 
 int verb_discard(int argc, char *argv[]) {
-        const ArgSpec spec = { "discard", NULL, 0, 2, 2,
-                               "The current and the previous release are never discarded." };
+        const ArgSpec spec = {
+                "discard", NULL, 0, 2, 2, "The current and the previous release are never discarded."
+        };
         char **operands;
         int r;
 

@@ -61,7 +61,7 @@ static unsigned widest_node(const json_t *events) {
         const json_t *e;
         size_t i;
 
-        json_array_foreach(events, i, e) {
+        json_array_foreach (events, i, e) {
                 unsigned w = text_width(&settings.out, json_str(e, "node") ?: "");
 
                 if (w > width)

@@ -32,10 +32,13 @@ static bool report(const json_t *manager) {
 }
 
 int verb_reload(int argc, char *argv[]) {
-        const ArgSpec spec = { "reload", NULL,
-                               0,        0,
-                               0,        "Takes what is good: of a broken file the node's old configuration stays.\n"
-                                         "systemctl reload musterd takes nothing if anything is broken." };
+        const ArgSpec spec = { "reload",
+                               NULL,
+                               0,
+                               0,
+                               0,
+                               "Takes what is good: of a broken file the node's old configuration stays.\n"
+                               "systemctl reload musterd takes nothing if anything is broken." };
         cleanup_(daemon_freep) Daemon *daemon = NULL;
         cleanup_json_ json_t *manager = NULL;
         cleanup_fault_ Fault fault = {};

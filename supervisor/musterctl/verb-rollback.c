@@ -19,7 +19,8 @@ static int show_and_ask(const json_t *node, Fault *reterr) {
         if (!settings.json)
                 printf("%11s: %s: %s %s %s\n%11s: %s\n", "Roll back", name, version ?: "nothing",
                        screen_arrow(&settings.out), previous, "Data",
-                       "the backup's, where the upgrade ended stuck with one, else as it is; keys and signing state "
+                       "the backup's, where the upgrade ended stuck with one, else as it is; keys and "
+                       "signing state "
                        "never go back");
         if (asprintf(&question, "Stop %s and start it with %s?", name, previous) < 0)
                 return -ENOMEM;

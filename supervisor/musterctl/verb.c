@@ -19,7 +19,8 @@ const Verb verbs[] = {
         { "freeze", "", "Let musterd start nothing new on this host", verb_freeze },
         { "thaw", "", "End a freeze", verb_thaw },
         { "reload", "", "Make musterd read its configuration again", verb_reload },
-        { "config", "check|show ...", "Check the configuration, or show what a node's comes to", verb_config },
+        { "config", "check|show ...", "Check the configuration, or show what a node's comes to",
+          verb_config },
         { "apply", "[NODE...]", "Write a node's unit settings, user and directories (root)", verb_apply },
         {},
 };

@@ -1,4 +1,5 @@
 #include "restore/child.h"
+#include "restore/confine.h"
 #include "upgrade/executable.h"
 #include "util/text.h"
 
@@ -11,8 +12,8 @@
 #include <sys/wait.h>
 
 /* After fork(): async-signal-safe calls only. Never returns; writes errno to @report. */
-static _Noreturn void become(char *const *argv, char *const *environment, const char *directory, int output,
-                             int report) {
+static _Noreturn void become(char *const *argv, char *const *environment, const char *directory,
+                             int confine_fd, int output, int report) {
         sigset_t none;
         int null = open("/dev/null", O_RDONLY), r;
 
@@ -24,7 +25,7 @@ static _Noreturn void become(char *const *argv, char *const *environment, const 
         (void) signal(SIGINT, SIG_DFL);
         (void) signal(SIGTERM, SIG_DFL);
         if (null >= 0 && dup2(null, 0) >= 0 && dup2(output, 1) >= 0 && dup2(output, 2) >= 0 &&
-            chdir(directory) >= 0)
+            chdir(directory) >= 0 && (confine_fd < 0 || confine_self(confine_fd) >= 0))
                 execve(argv[0], argv, environment);
         r = errno;
         (void) !write(report, &r, sizeof r);
@@ -62,7 +63,7 @@ int child_start(Child *child, char *const *argv, char *const *environment, const
                 return fault_errno(reterr, r, "Failed to start '%s'", argv[0]);
         }
         if (pid == 0)
-                become(argv, environment, directory, output[1], report[1]);
+                become(argv, environment, directory, child->confine_fd, output[1], report[1]);
         close(output[1]);
         close(report[1]);
         child->pid = pid;

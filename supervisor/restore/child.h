@@ -16,11 +16,12 @@ typedef struct Child {
         pid_t pid; /* 0: none */
         int pidfd, output_fd;
         bool keep_tail; /* of more output than fits: the end, else the beginning */
+        int confine_fd; /* restore/confine.h; borrowed; -1: none */
         char output[CHILD_OUTPUT_MAX + 1];
         size_t output_size;
 } Child;
 
-#define CHILD_NONE ((Child){ .pidfd = -1, .output_fd = -1 })
+#define CHILD_NONE ((Child){ .pidfd = -1, .output_fd = -1, .confine_fd = -1 })
 
 /*
  * Starts @argv[0] in @directory with exactly @environment, no input, stdout and

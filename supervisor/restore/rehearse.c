@@ -1,8 +1,9 @@
 /*
  * What keeps a rehearsal from being a second validator: it has no key and no
  * signing state, it has no network but loopback (checked here, not assumed of
- * the unit), and it is not started unless the arguments could be turned to the
- * copy. A crash leaves state/rehearsal, which the next rehearsal removes.
+ * the unit), it is not started unless the arguments could be turned to the
+ * copy, and the live data is hidden from it (confine.h). A crash leaves state/rehearsal, which the next
+ * rehearsal removes.
  */
 #include "restore/rehearse.h"
 #include "guard/match.h"
@@ -10,6 +11,7 @@
 #include "http/url.h"
 #include "snapshot/protect.h"
 #include "restore/child.h"
+#include "restore/confine.h"
 #include "restore/probe.h"
 #include "util/text.h"
 #include "util/tree.h"
@@ -24,6 +26,8 @@
 
 #define COPY          "rehearsal"
 #define HOME_COPY     "rehearsal-home"
+#define BESIDE        HOME_COPY "/state" /* stands for all of the state directory but the data */
+#define PATH_ENDS     ":,;= \t\"'"
 #define POLL_EVERY    (200 * USEC_PER_MSEC)
 #define RPC_TIMEOUT   (2 * USEC_PER_SEC)
 #define STOP_PATIENCE (30 * USEC_PER_SEC)
@@ -100,55 +104,104 @@ static int64_t poll_head(const Rehearsal *h, bool *ret_answered, Fault *why) {
 }
 
 static bool ends_path(char c) {
-        return c == 0 || strchr("/:,;= \t\"'", c);
+        return c == 0 || c == '/' || strchr(PATH_ENDS, c);
 }
 
-/* Every occurrence of @from as a whole path; *count grows by them. */
-static int redirect(char **text, const char *from, const char *to, size_t *count) {
-        size_t length = strlen(from), size = 0;
+static bool path_is_at(const char *at, const char *path) {
+        size_t n = strlen(path);
+
+        return strncmp(at, path, n) == 0 && ends_path(at[n]);
+}
+
+/* A directory of the live state stands in the one for what lies beside the data, too, empty. */
+static int mirror_directories(const Rehearsal *h, const char *below) {
+        cleanup_fd_ int beside =
+                openat(h->state_dirfd, BESIDE, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        cleanup_free_ char *path =
+                *below == '/' ? strndup(below + 1, strcspn(below + 1, PATH_ENDS)) : strdup("");
+        struct stat st;
+
+        if (beside < 0)
+                return -errno;
+        if (!path)
+                return -ENOMEM;
+        for (size_t n = strcspn(path, "/"); n > 0; n += strcspn(path + n, "/")) {
+                char end = path[n];
+
+                path[n] = 0;
+                if (str_eq(path, "..") || str_ends(path, "/..") ||
+                    fstatat(h->state_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+                        break;
+                if (mkdirat(beside, path, 0700) < 0 && errno != EEXIST)
+                        return -errno;
+                if (!end)
+                        break;
+                path[n++] = end;
+        }
+        return 0;
+}
+
+typedef struct Redirection {
+        const Rehearsal *h;
+        const char *copy, *beside; /* absolute */
+        size_t n_copy, n_beside;
+} Redirection;
+
+/* Every path of the data becomes the copy's, every other one below the state directory one of an empty
+ * place. */
+static int redirect(Redirection *d, char **text) {
+        const char *state = d->h->state, *at = *text, *found;
         char *copy = NULL;
-        const char *at = *text, *found;
+        size_t size = 0;
+        int r = 0;
         FILE *f;
 
-        if (!strstr(at, from))
+        if (!strstr(at, state))
                 return 0;
         f = open_memstream(&copy, &size);
         if (!f)
                 return -ENOMEM;
-        while ((found = strstr(at, from))) {
-                bool whole = ends_path(found[length]);
-
-                fprintf(f, "%.*s%s", (int) (found - at), at, whole ? to : from);
-                *count += whole;
-                at = found + length;
+        while (r >= 0 && (found = strstr(at, state))) {
+                fprintf(f, "%.*s", (int) (found - at), at);
+                at = found + strlen(state);
+                if (path_is_at(found, d->h->data)) {
+                        at = found + strlen(d->h->data);
+                        d->n_copy++;
+                        fputs(d->copy, f);
+                } else if (path_is_at(found, state)) {
+                        d->n_beside++;
+                        fputs(d->beside, f);
+                        r = mirror_directories(d->h, at);
+                } else
+                        fputs(state, f);
         }
         fputs(at, f);
-        if (fclose(f) != 0 || !copy) {
+        if (fclose(f) != 0 || !copy)
+                r = -ENOMEM;
+        if (r < 0) {
                 free(copy);
-                return -ENOMEM;
+                return r;
         }
         free(*text);
         *text = copy;
         return 0;
 }
 
-/* Also what lies beside the data, such as HOME/config, is named by the data's own path or not at all. */
-static int redirect_invocation(const Rehearsal *h, Invocation *v, const char *copy, Fault *reterr) {
-        size_t count = 0;
+static int redirect_invocation(Redirection *d, Invocation *v, Fault *reterr) {
         int r = 0;
 
         for (char **argument = v->argv + 1; r >= 0 && *argument; argument++)
-                r = redirect(argument, h->data, copy, &count);
+                r = redirect(d, argument);
         for (char **entry = v->environment; r >= 0 && *entry; entry++)
-                r = redirect(entry, h->data, copy, &count);
+                r = redirect(d, entry);
         if (r < 0)
-                return r;
-        if (count == 0)
+                return fault_errno(reterr, r, "Failed to turn the arguments to the copy");
+        if (d->n_copy == 0)
                 return fault_set(reterr, -EINVAL,
                                  "No argument of the release names the data directory '%s', so a rehearsal "
                                  "would open "
                                  "the live data: write it in `command` as {data}",
-                                 h->data);
+                                 d->h->data);
         return 0;
 }
 
@@ -177,8 +230,6 @@ static int make_copy(const Rehearsal *h, bool *ret_reflinked, Fault *reterr) {
         TreeStats stats;
         int r;
 
-        if (mkdirat(h->state_dirfd, COPY, 0700) < 0 || mkdirat(h->state_dirfd, HOME_COPY, 0700) < 0)
-                return fault_errno(reterr, -errno, "Failed to make '%s/%s'", h->state, COPY);
         to = openat(h->state_dirfd, COPY, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (to < 0)
                 return fault_errno(reterr, -errno, "Failed to open '%s/%s'", h->state, COPY);
@@ -222,11 +273,18 @@ static bool has_rpc(const Rehearsal *h) {
         return h->rpc && *h->rpc;
 }
 
+static int explain_silence(const Rehearsal *h, bool answered, const Fault *why, Fault *reterr) {
+        char limit[DURATION_TEXT_MAX];
+
+        return fault_set(reterr, -ETIMEDOUT, "The new binary %s within %s%s%s",
+                         answered ? "answered at its RPC, but told no height," : "did not answer at its RPC",
+                         format_duration(limit, h->timeout), why->text ? ": " : "", why->text ?: "");
+}
+
 static int watch(const Rehearsal *h, Child *child, RehearsalReport *report, Fault *reterr) {
         uint64_t began = now_monotonic_usec(), deadline = began + h->timeout;
-        char limit[DURATION_TEXT_MAX];
+        bool answered = false, settling = !has_rpc(h);
         cleanup_fault_ Fault why = { 0 };
-        bool answered = false;
         int r, status;
 
         for (;;) {
@@ -238,53 +296,93 @@ static int watch(const Rehearsal *h, Child *child, RehearsalReport *report, Faul
                 if (r == 0)
                         return explain_exit(child, status, reterr);
                 now = now_monotonic_usec();
-                if (has_rpc(h)) {
+                if (!settling) {
                         report->height = poll_head(h, &answered, &why);
                         report->rpc_after_usec = now - began;
-                        if (report->height >= 0)
-                                return 0;
+                        if (report->height >= 0) {
+                                settling = true;
+                                deadline = now + h->settle;
+                        }
                 }
-                if (now < deadline)
-                        continue;
-                if (!has_rpc(h))
-                        return 0;
-                return fault_set(reterr, -ETIMEDOUT, "The new binary %s within %s%s%s",
-                                 answered ? "answered at its RPC, but told no height,"
-                                          : "did not answer at its RPC",
-                                 format_duration(limit, h->timeout), why.text ? ": " : "", why.text ?: "");
+                if (now >= deadline)
+                        return settling ? 0 : explain_silence(h, answered, &why, reterr);
         }
 }
 
-static int run(const Rehearsal *h, RehearsalReport *report, Fault *reterr) {
-        cleanup_free_ char *copy = NULL, *home = NULL;
-        cleanup_invocation_ Invocation v = { 0 };
-        cleanup_strv_ char **environment = NULL;
-        cleanup_child_ Child child = CHILD_NONE;
+static int make_places(const Rehearsal *h, Fault *reterr) {
+        static const char *const names[] = { COPY, HOME_COPY, BESIDE };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (mkdirat(h->state_dirfd, names[i], 0700) < 0)
+                        return fault_errno(reterr, -errno, "Failed to make '%s/%s'", h->state, names[i]);
+        return 0;
+}
+
+/* The release's invocation, turned to the copy. */
+static int prepare(const Rehearsal *h, const char *copy, Invocation *v, RehearsalReport *report,
+                   Fault *reterr) {
+        cleanup_free_ char *beside = NULL;
         cleanup_fd_ int release_fd = -1;
+        Redirection d = { .h = h, .copy = copy };
         int r;
 
         release_fd = open(h->release, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (release_fd < 0)
                 return fault_errno(reterr, -errno, "Failed to open the release '%s'", h->release);
-        if (asprintf(&copy, "%s/" COPY, h->state) < 0 || asprintf(&home, "%s/" HOME_COPY, h->state) < 0) {
+        if (asprintf(&beside, "%s/" BESIDE, h->state) < 0) {
+                beside = NULL;
+                return -ENOMEM;
+        }
+        d.beside = beside;
+        r = make_places(h, reterr);
+        if (r >= 0)
+                r = invocation_read(release_fd, h->release, NULL, v, reterr);
+        if (r >= 0)
+                r = redirect_invocation(&d, v, reterr);
+        report->beside = d.n_beside > 0;
+        return r;
+}
+
+static int run(const Rehearsal *h, RehearsalReport *report, Fault *reterr) {
+        static const char *const visible[] = { COPY, HOME_COPY, NULL };
+        cleanup_free_ char *copy = NULL, *home = NULL;
+        cleanup_invocation_ Invocation v = { 0 };
+        cleanup_strv_ char **environment = NULL;
+        uint64_t began = now_monotonic_usec();
+        cleanup_child_ Child child = CHILD_NONE;
+        cleanup_fd_ int confine_fd = -1;
+        int r;
+
+        if (asprintf(&copy, "%s/" COPY, h->state) < 0) {
+                copy = NULL;
+                return -ENOMEM;
+        }
+        if (asprintf(&home, "%s/" HOME_COPY, h->state) < 0) {
                 home = NULL;
                 return -ENOMEM;
         }
-        r = invocation_read(release_fd, h->release, NULL, &v, reterr);
-        if (r >= 0)
-                r = redirect_invocation(h, &v, copy, reterr);
+        r = prepare(h, copy, &v, report, reterr);
         if (r >= 0)
                 r = probe_environment(&v, home, &environment);
         if (r >= 0)
                 r = make_copy(h, &report->reflinked, reterr);
         if (r < 0)
                 return r;
+        report->copy_usec = now_monotonic_usec() - began;
+        confine_fd = confine_new(h->state, visible, reterr);
+        if (confine_fd < 0 && confine_fd != -EOPNOTSUPP)
+                return confine_fd;
+        report->confined = confine_fd >= 0;
+        child.confine_fd = confine_fd;
         child.keep_tail = true;
         r = child_start(&child, v.argv, environment, copy, reterr);
         if (r < 0)
                 return r;
         r = watch(h, &child, report, reterr);
         child_stop(&child, h->family->stop_signal ?: SIGTERM, STOP_PATIENCE);
+        if (r < 0 && report->beside)
+                r = fault_prefix(reterr, r, "Only the data is copied, what lies beside it in '%s' was empty",
+                                 h->state);
         return r < 0 ? r : child_line(&child, true, &report->output);
 }
 

@@ -17,6 +17,7 @@ typedef struct Rehearsal {
                 *protect; /* the operator's patterns; left out of the copy, as keys and signing state are */
         const char *rpc;  /* NULL: staying up for the whole time is what counts */
         uint64_t timeout; /* microseconds from the start of the binary */
+        uint64_t settle;  /* how long it must stay up after its first answer */
         void (*progress)(const TreeStats *done, void *userdata); /* of the copy; may be NULL */
         void *userdata;
 } Rehearsal;
@@ -25,7 +26,10 @@ typedef struct RehearsalReport {
         uint64_t rpc_after_usec; /* from exec to the first answer with a head; 0 without RPC */
         int64_t height;          /* CHAIN_UNKNOWN without RPC */
         char *output;            /* the last line that it printed */
+        uint64_t copy_usec;
         bool reflinked;
+        bool beside;   /* its arguments name more of the state directory than the data: that was empty */
+        bool confined; /* the live data was hidden from it; not on older kernels */
 } RehearsalReport;
 
 void rehearsal_report_done(RehearsalReport *report);

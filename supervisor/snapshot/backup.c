@@ -204,7 +204,8 @@ int backup_make(const Backup *b, const TreeClone *how, TreeStats *ret, Fault *re
                 if (fd < 0)
                         return fd;
                 if (fsync(b->subject->state_dirfd) < 0) /* its worker may have died before its fsync */
-                        return fault_errno(reterr, -errno, "Failed to make '%s/%s' durable", b->state, n.backup);
+                        return fault_errno(reterr, -errno, "Failed to make '%s/%s' durable", b->state,
+                                           n.backup);
                 return tree_measure(fd, ret, reterr);
         }
         r = remove_backup(b, &n, reterr);

@@ -5,7 +5,7 @@
 #include <fcntl.h>
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
-#define PIDS_SHOWN 16
+#define PIDS_SHOWN  16
 
 static int cgroup_read(const char *cgroup, const char *file, char **ret) {
         cleanup_free_ char *path = NULL;

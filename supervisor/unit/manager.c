@@ -5,8 +5,8 @@
 #include "unit/manager.h"
 #include "util/text.h"
 
-#define SYSTEMD_NAME "org.freedesktop.systemd1"
-#define SYSTEMD_PATH "/org/freedesktop/systemd1"
+#define SYSTEMD_NAME    "org.freedesktop.systemd1"
+#define SYSTEMD_PATH    "/org/freedesktop/systemd1"
 #define SYSTEMD_MANAGER "org.freedesktop.systemd1.Manager"
 
 struct UnitManager {
@@ -69,8 +69,8 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
                 if (str_eq(job->path, path)) {
                         unit_job_finish(job,
                                         str_eq(result, "done") || str_eq(result, "skipped") ? UNIT_JOB_DONE
-                                        : str_eq(result, "canceled")                        ? UNIT_JOB_CANCELED
-                                                                                            : UNIT_JOB_FAILED,
+                                        : str_eq(result, "canceled") ? UNIT_JOB_CANCELED
+                                                                     : UNIT_JOB_FAILED,
                                         result);
                         return 0;
                 }
@@ -91,7 +91,8 @@ static int on_job_queued(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* To Subscribe an error means that this connection is subscribed already; the others are asked for on the side. */
+/* To Subscribe an error means that this connection is subscribed already; the others are asked for on the
+ * side. */
 static int on_ignored(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
@@ -136,8 +137,8 @@ void unit_manager_on_foreign_job(UnitManager *manager, UnitForeignJobHandler han
         manager->foreign_userdata = userdata;
 }
 
-int unit_job_start(UnitManager *manager, const char *method, const char *unit, UnitJobDone done, void *userdata,
-                   UnitJob **ret) {
+int unit_job_start(UnitManager *manager, const char *method, const char *unit, UnitJobDone done,
+                   void *userdata, UnitJob **ret) {
         cleanup_(unit_job_freep) UnitJob *job = NULL;
         int r;
 
@@ -146,8 +147,8 @@ int unit_job_start(UnitManager *manager, const char *method, const char *unit, U
         job = calloc(1, sizeof *job);
         if (!job)
                 return -ENOMEM;
-        r = sd_bus_call_method_async(manager->bus, &job->call, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, method,
-                                     on_job_queued, job, "ss", unit, "fail");
+        r = sd_bus_call_method_async(manager->bus, &job->call, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                     method, on_job_queued, job, "ss", unit, "fail");
         if (r < 0)
                 return r;
         job->done = done;
@@ -165,15 +166,16 @@ int unit_job_start(UnitManager *manager, const char *method, const char *unit, U
 UnitJob *unit_job_withdraw(UnitJob *job) {
         if (job && job->manager && job->path)
                 (void) sd_bus_call_method_async(job->manager->bus, NULL, SYSTEMD_NAME, job->path,
-                                                "org.freedesktop.systemd1.Job", "Cancel", on_ignored, NULL, NULL);
+                                                "org.freedesktop.systemd1.Job", "Cancel", on_ignored, NULL,
+                                                NULL);
         return unit_job_free(job);
 }
 
 int unit_stop_worker(UnitManager *manager, const char *unit) {
         if (!manager)
                 return -ENOTCONN;
-        return sd_bus_call_method_async(manager->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, "StopUnit",
-                                        on_ignored, NULL, "ss", unit, "replace");
+        return sd_bus_call_method_async(manager->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                        "StopUnit", on_ignored, NULL, "ss", unit, "replace");
 }
 
 int unit_reset_failed(UnitManager *manager, const char *unit) {

@@ -35,14 +35,15 @@ void unit_manager_on_foreign_job(UnitManager *manager, UnitForeignJobHandler han
  * Queues @method ("StartUnit", "StopUnit", "RestartUnit") on @unit; done() is
  * called exactly once, never from inside this function. -ENOTCONN: no bus.
  */
-int unit_job_start(UnitManager *manager, const char *method, const char *unit, UnitJobDone done, void *userdata,
-                   UnitJob **ret);
+int unit_job_start(UnitManager *manager, const char *method, const char *unit, UnitJobDone done,
+                   void *userdata, UnitJob **ret);
 
 /* Loses interest in the outcome; the job itself goes on in systemd. Returns NULL. */
 UnitJob *unit_job_free(UnitJob *job);
 DEFINE_CLEANUP(UnitJob *, unit_job_free)
 
-/* The same, but takes back what systemd has not carried out yet: a start that nobody waits for must not come later. */
+/* The same, but takes back what systemd has not carried out yet: a start that nobody waits for must not come
+ * later. */
 UnitJob *unit_job_withdraw(UnitJob *job);
 
 /*

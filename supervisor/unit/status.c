@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #define SYSTEMD_NAME "org.freedesktop.systemd1"
-#define PROPERTIES "org.freedesktop.DBus.Properties"
+#define PROPERTIES   "org.freedesktop.DBus.Properties"
 
 struct UnitWatch {
         sd_bus *bus;
@@ -147,8 +147,8 @@ int unit_watch_refresh(UnitWatch *watch) {
                 watch->again = true;
                 return 0;
         }
-        return sd_bus_call_method_async(watch->bus, &watch->call, SYSTEMD_NAME, watch->path, PROPERTIES, "GetAll",
-                                        on_properties, watch, "s", "");
+        return sd_bus_call_method_async(watch->bus, &watch->call, SYSTEMD_NAME, watch->path, PROPERTIES,
+                                        "GetAll", on_properties, watch, "s", "");
 }
 
 static int on_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -200,5 +200,6 @@ const UnitStatus *unit_watch_status(const UnitWatch *watch) {
 }
 
 bool unit_status_is_down(const UnitStatus *status) {
-        return status->known && (str_eq(status->active_state, "inactive") || str_eq(status->active_state, "failed"));
+        return status->known &&
+               (str_eq(status->active_state, "inactive") || str_eq(status->active_state, "failed"));
 }

@@ -127,12 +127,12 @@ static void worker_run_retry(WorkerRun *run, const char *why) {
 
         if (run->attempts < WORKER_ATTEMPTS) {
                 run->start = unit_job_free(run->start);
-                if (sd_event_add_time_relative(run->pool->event, &run->retry, CLOCK_MONOTONIC, RETRY_USEC, 0, on_retry,
-                                               run) >= 0)
+                if (sd_event_add_time_relative(run->pool->event, &run->retry, CLOCK_MONOTONIC, RETRY_USEC, 0,
+                                               on_retry, run) >= 0)
                         return;
         }
-        if (asprintf(&text, "%s ended without a result %u times (%s): journalctl -u %s", run->unit, run->attempts,
-                     why, run->unit) < 0)
+        if (asprintf(&text, "%s ended without a result %u times (%s): journalctl -u %s", run->unit,
+                     run->attempts, why, run->unit) < 0)
                 text = NULL;
         worker_run_finish(run, false, text ?: why, NULL);
 }
@@ -146,7 +146,8 @@ static void on_worker_over(UnitJob *job, UnitJobResult how, const char *said, vo
         run->start = unit_job_free(run->start);
         if (how == UNIT_JOB_LOST)
                 return; /* worker_pool_attach() starts it again */
-        if (how == UNIT_JOB_REFUSED) { /* also while an earlier run of this instance is still being stopped */
+        if (how ==
+            UNIT_JOB_REFUSED) { /* also while an earlier run of this instance is still being stopped */
                 worker_run_retry(run, said);
                 return;
         }
@@ -194,8 +195,8 @@ static int worker_run_start(WorkerRun *run, Fault *reterr) {
         if (r < 0)
                 return r;
         if (run->timeout_usec > 0 && run->timeout_usec < UINT64_MAX) {
-                r = sd_event_add_time_relative(run->pool->event, &run->deadline, CLOCK_MONOTONIC, run->timeout_usec,
-                                               0, on_deadline, run);
+                r = sd_event_add_time_relative(run->pool->event, &run->deadline, CLOCK_MONOTONIC,
+                                               run->timeout_usec, 0, on_deadline, run);
                 if (r < 0)
                         return r;
         }

@@ -38,21 +38,35 @@ int release_link_read(int node_dirfd, const char *link, char **ret, Fault *reter
         return 0;
 }
 
-int release_link_write(int node_dirfd, const char *link, const char *version, Fault *reterr) {
+static int link_fault(int r, const char *link, const char *version, Fault *reterr) {
+        return r < 0 ? fault_errno(reterr, r, "Failed to point '%s' to '%s'", link, version ?: "nothing")
+                     : 0;
+}
+
+int release_link_put(int node_dirfd, const char *link, const char *version, Fault *reterr) {
         cleanup_free_ char *now = NULL, *target = NULL;
         int r;
 
         r = release_link_read(node_dirfd, link, &now, NULL);
-        if (r >= 0 && str_eq(now, version)) /* by a musterd that may have died before its fsync */
-                r = fsync(node_dirfd) < 0 ? -errno : 0;
-        else if (!version)
-                r = durable_unlink(node_dirfd, link);
+        if (r >= 0 && str_eq(now, version))
+                return 0;
+        if (!version)
+                r = unlinkat(node_dirfd, link, 0) < 0 && errno != ENOENT ? -errno : 0;
         else if (asprintf(&target, RELEASES "%s", version) < 0)
                 r = -ENOMEM;
         else
-                r = durable_symlink(node_dirfd, target, link);
-        return r < 0 ? fault_errno(reterr, r, "Failed to point '%s' to '%s'", link, version ?: "nothing")
-                     : 0;
+                r = replace_symlink(node_dirfd, target, link);
+        return link_fault(r, link, version, reterr);
+}
+
+int release_link_write(int node_dirfd, const char *link, const char *version, Fault *reterr) {
+        int r;
+
+        r = release_link_put(node_dirfd, link, version, reterr);
+        if (r < 0)
+                return r;
+        /* Also if it was so: by a musterd that may have died before its fsync. */
+        return link_fault(fsync(node_dirfd) < 0 ? -errno : 0, link, version, reterr);
 }
 
 static bool is_digest(const char *text) {
@@ -155,11 +169,14 @@ bool permit_exists(int node_dirfd) {
 }
 
 int permit_write(int node_dirfd, Fault *reterr) {
+        cleanup_fd_ int fd = -1;
         int r;
 
         if (permit_exists(node_dirfd))
                 return fsync(node_dirfd) < 0 ? fault_errno(reterr, -errno, "Failed to sync the permit") : 0;
-        r = durable_write(node_dirfd, "permit", "", 0, 0644);
+        /* Being there is all that it says: there are no bytes to sync before its name. */
+        fd = openat(node_dirfd, "permit", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+        r = fd < 0 || fchmod(fd, 0644) < 0 || fsync(node_dirfd) < 0 ? -errno : 0;
         return r < 0 ? fault_errno(reterr, r, "Failed to write the permit") : 0;
 }
 

@@ -14,6 +14,9 @@ int release_link_read(int node_dirfd, const char *link, char **ret, Fault *reter
 /* Durable, by rename. @version NULL removes the link. Only syncs if it already is so. */
 int release_link_write(int node_dirfd, const char *link, const char *version, Fault *reterr);
 
+/* The same, but durable only with the release_link_write() that follows: one sync does for both. */
+int release_link_put(int node_dirfd, const char *link, const char *version, Fault *reterr);
+
 /* -ENOENT: never accepted; -EBADMSG. The MANIFEST's digest that was accepted. */
 int release_accepted_digest(int node_dirfd, const char *version, char ret[static 65], Fault *reterr);
 

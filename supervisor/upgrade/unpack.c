@@ -246,7 +246,8 @@ static int unpack_file(Unpacker *u, struct archive *a, struct archive_entry *ent
                         return 0;
                 if ((uint64_t) n > left)
                         return fault_set(reterr, -EBADMSG,
-                                         "Entry '%s' has more than the %" PRIu64 " bytes that the archive tells",
+                                         "Entry '%s' has more than the %" PRIu64
+                                         " bytes that the archive tells",
                                          path, size);
                 left -= (uint64_t) n;
                 r = write_some(u, fd, path, (size_t) n, reterr);

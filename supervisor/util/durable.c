@@ -67,7 +67,7 @@ int durable_unlink(int dirfd, const char *name) {
         return fsync(dirfd) < 0 ? -errno : 0;
 }
 
-int durable_symlink(int dirfd, const char *target, const char *name) {
+int replace_symlink(int dirfd, const char *target, const char *name) {
         cleanup_free_ char *tmp = NULL;
         int r;
 
@@ -81,7 +81,7 @@ int durable_symlink(int dirfd, const char *target, const char *name) {
                 (void) unlinkat(dirfd, tmp, 0);
                 return r;
         }
-        return fsync(dirfd) < 0 ? -errno : 0;
+        return 0;
 }
 
 int read_small_file(int dirfd, const char *name, size_t max, char **ret, size_t *ret_size) {

@@ -14,8 +14,11 @@ int durable_write(int dirfd, const char *name, const void *data, size_t size, mo
 /* Removes @name and fsyncs the directory. A name that is not there is success. */
 int durable_unlink(int dirfd, const char *name);
 
-/* Makes @name a symlink to @target by rename over what was there; never absent in between. */
-int durable_symlink(int dirfd, const char *target, const char *name);
+/*
+ * Makes @name a symlink to @target by rename over what was there; never absent in
+ * between. A power cut may undo it until the caller has synced the directory.
+ */
+int replace_symlink(int dirfd, const char *target, const char *name);
 
 /*
  * Reads a whole small file; -EFBIG beyond @max bytes. NUL-terminated; *ret_size

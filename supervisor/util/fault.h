@@ -11,7 +11,8 @@ typedef struct Fault {
         char *text; /* owned; NULL while nothing went wrong or memory ran out */
 } Fault;
 
-/* Replaces the text. @reterr may be NULL. Returns @r, so that `return fault_set(reterr, -EINVAL, ...)` reads. */
+/* Replaces the text. @reterr may be NULL. Returns @r, so that `return fault_set(reterr, -EINVAL, ...)`
+ * reads. */
 int fault_set(Fault *reterr, int r, const char *format, ...) _printf_(3, 4);
 
 /* As fault_set(), with ": " and strerror(-r) appended. */

@@ -21,17 +21,19 @@ bool version_is_valid(const char *version) {
 int name_check(const char *name, const char *what, Fault *reterr) {
         if (name_is_valid(name))
                 return 0;
-        return fault_set(reterr, -EINVAL,
-                         "%s '%s' is not valid: expected a letter or digit, then letters, digits, '.', '_' or "
-                         "'-', at most %d characters",
-                         what, name ?: "", NAME_MAX_LENGTH);
+        return fault_set(
+                reterr, -EINVAL,
+                "%s '%s' is not valid: expected a letter or digit, then letters, digits, '.', '_' or "
+                "'-', at most %d characters",
+                what, name ?: "", NAME_MAX_LENGTH);
 }
 
 int version_check(const char *version, const char *what, Fault *reterr) {
         if (version_is_valid(version))
                 return 0;
-        return fault_set(reterr, -EINVAL,
-                         "%s '%s' is not valid: expected a letter or digit, then letters, digits, '.', '_', '+' "
-                         "or '-', at most %d characters",
-                         what, version ?: "", NAME_MAX_LENGTH);
+        return fault_set(
+                reterr, -EINVAL,
+                "%s '%s' is not valid: expected a letter or digit, then letters, digits, '.', '_', '+' "
+                "or '-', at most %d characters",
+                what, version ?: "", NAME_MAX_LENGTH);
 }

@@ -31,7 +31,8 @@ int parse_u64(const char *s, uint64_t *ret);
 /* "0x1a" as Ethereum quantities; -EINVAL, -ERANGE. */
 int parse_hex_quantity(const char *s, uint64_t *ret);
 
-/* "90", "90s", "250ms", "15min", "1h 30min", "2d", "infinity" (UINT64_MAX); microseconds. -EINVAL, -ERANGE. */
+/* "90", "90s", "250ms", "15min", "1h 30min", "2d", "infinity" (UINT64_MAX); microseconds. -EINVAL, -ERANGE.
+ */
 int parse_duration(const char *s, uint64_t *ret_usec);
 
 /* "1h 30min", "2.5s", "40ms"; static width at most 56 bytes with the NUL. Returns @buffer. */
@@ -57,5 +58,5 @@ char **strv_free(char **v); /* returns NULL */
 static inline void strv_freep(char ***v) {
         strv_free(*v);
 }
-#define cleanup_strv_ cleanup_(strv_freep)
+#define cleanup_strv_      cleanup_(strv_freep)
 #define STRV_FOREACH(s, v) for (char *const *s = (v); s && *s; s++)

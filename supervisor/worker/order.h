@@ -23,7 +23,8 @@ typedef enum WorkerKind {
 
 const char *worker_kind_to_string(WorkerKind kind); /* "stage", "restore", "hook" */
 
-/* musterd: durable enough for /run: by rename, for the group muster-orders alone. Needs members "job" and "verb". */
+/* musterd: durable enough for /run: by rename, for the group muster-orders alone. Needs members "job" and
+ * "verb". */
 int worker_order_write(WorkerKind kind, const char *node, const json_t *order, Fault *reterr);
 
 /* Worker: reads its order; faults name the file and what was expected. */

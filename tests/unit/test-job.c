@@ -95,9 +95,9 @@ static void assert_member(const json_t *j, const char *key, const char *text) {
 }
 
 static void describe_shows_every_member_of_the_contract(void **state) {
-        static const char *const keys[] = { "id",      "kind",     "version",      "from",
-                                            "state",   "reason",   "since_usec",   "created_usec",
-                                            "trigger", "progress", "uid",          "session",
+        static const char *const keys[] = { "id",      "kind",     "version",       "from",
+                                            "state",   "reason",   "since_usec",    "created_usec",
+                                            "trigger", "progress", "uid",           "session",
                                             "command", "why",      "downtime_usec", "over" };
         cleanup_(upgrade_job_freep) UpgradeJob *j = job(JOB_UPGRADE, "1.7.0", UPGRADE_PROBATION, &root);
         cleanup_json_ json_t *json = NULL;

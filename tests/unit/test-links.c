@@ -113,6 +113,23 @@ static void a_link_that_already_is_so_is_synced_and_not_rewritten(void **state) 
         TRACED("symlink", "rename", "fsync directory");
 }
 
+/* Each sync is downtime: of two links one after the other only the second is synced. */
+static void two_links_are_durable_with_one_sync(void **state) {
+        Scratch *s = *state;
+
+        trace_begin();
+        assert_int_equal(release_link_put(s->fd, "previous", "1", NULL), 0);
+        assert_int_equal(release_link_write(s->fd, "current", "2", NULL), 0);
+        TRACED("symlink", "rename", "symlink", "rename", "fsync directory");
+        assert_link(s->fd, "previous", "1");
+        assert_link(s->fd, "current", "2");
+        trace_begin();
+        assert_int_equal(release_link_put(s->fd, "previous", NULL, NULL), 0);
+        assert_int_equal(release_link_write(s->fd, "current", "2", NULL), 0);
+        TRACED("unlink", "fsync directory");
+        assert_link(s->fd, "previous", NULL);
+}
+
 static int point_to_2(void *userdata) {
         return release_link_write(*(int *) userdata, "current", "2", NULL);
 }
@@ -300,7 +317,7 @@ static void a_permit_is_given_and_taken_once_or_twice_and_synced_each_time(void 
         TRACED("unlink", "fsync directory");
         trace_begin();
         assert_int_equal(permit_write(s->fd, NULL), 0);
-        TRACED("fchmod", "fsync file", "rename", "fsync directory");
+        TRACED("fchmod", "fsync directory");
         assert_true(permit_exists(s->fd));
         trace_begin();
         assert_int_equal(permit_write(s->fd, NULL), 0);
@@ -342,6 +359,7 @@ int main(void) {
                 in_node(an_odd_target_is_refused_and_named),
                 in_node(what_is_no_link_is_an_error_and_an_odd_link_can_be_replaced),
                 in_node(a_link_that_already_is_so_is_synced_and_not_rewritten),
+                in_node(two_links_are_durable_with_one_sync),
                 in_node(a_death_at_any_step_leaves_current_old_or_new),
                 in_node(a_failure_at_any_step_is_told),
                 in_node(current_is_one_of_two_while_the_one_who_flips_it_is_killed),

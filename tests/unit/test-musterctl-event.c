@@ -70,7 +70,8 @@ static void an_event_is_cut_to_the_screen(void **state) {
 }
 
 static void an_alarm_is_loud(void **state) {
-        cleanup_json_ json_t *e = json("{\"kind\":\"alarm\",\"to\":\"not-signing\",\"text\":\"missing blocks\"}");
+        cleanup_json_ json_t *e =
+                json("{\"kind\":\"alarm\",\"to\":\"not-signing\",\"text\":\"missing blocks\"}");
 
         assert_int_equal(event_tone(e), TONE_BAD);
         WRITTEN(f, "-  ALARM not-signing         missing blocks\n", event_put(f, &pipe_screen, e, 0));

@@ -8,6 +8,7 @@
 #include "musterctl/when.h"
 #include "upgrade/fsm.h"
 #include "util/text.h"
+#include "util/utf8.h"
 
 static void errors_leave_with_the_promised_status(void **state) {
         assert_int_equal(outcome_exit(error_exit("org.muster1.Error.Busy")), 5);
@@ -173,9 +174,26 @@ static void the_recorded_command_can_be_typed_again_but_tells_no_secret(void **s
                 "https://bob:s3cret@h.example/a@b", "--x", "");
         COMMAND("musterctl stage n https://h.example/a@b", "stage", "n", "https://h.example/a@b");
         COMMAND("musterctl stage n https://***@h", "stage", "n", "https://bob:s3c@ret@h");
-        COMMAND("musterctl stage n 'https://***@h/f?***'", "stage", "n", "https://bob:s3cret@h/f?token=s3cret");
+        COMMAND("musterctl stage n 'https://***@h/f?***'", "stage", "n",
+                "https://bob:s3cret@h/f?token=s3cret");
         COMMAND("musterctl stage n 'https://h/f?***'", "stage", "n", "https://h/f?X-Signature=s3cret");
         COMMAND("musterctl hold n --reason 'why?'", "hold", "n", "--reason", "why?");
+}
+
+/* musterd takes 4096 bytes; half a character would not be text. */
+static void a_recorded_command_that_is_too_long_is_cut_between_characters(void **state) {
+        for (size_t shift = 0; shift < 3; shift++) {
+                char word[9 + 9000] = "xxx", *argv[] = { (char *) "musterctl", word, NULL };
+                cleanup_free_ char *line = NULL, *clean = NULL;
+
+                for (size_t i = 0; i < 3000; i++)
+                        memcpy(word + shift + 3 * i, "\u20ac", 4);
+                assert_int_equal(command_line(2, argv, &line), 0);
+                assert_in_range(strlen(line), 3990, 4000);
+                assert_string_equal(line + strlen(line) - 3, "...");
+                clean = utf8_clean(line);
+                assert_string_equal(line, clean);
+        }
 }
 
 int main(void) {
@@ -191,6 +209,7 @@ int main(void) {
                 cmocka_unit_test(since_counts_backwards),
                 cmocka_unit_test(the_trigger_is_what_musterd_reads),
                 cmocka_unit_test(the_recorded_command_can_be_typed_again_but_tells_no_secret),
+                cmocka_unit_test(a_recorded_command_that_is_too_long_is_cut_between_characters),
         };
 
         setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1); /* needs no zone files */

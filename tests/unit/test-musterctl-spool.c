@@ -142,7 +142,8 @@ static void no_link_leads_the_copy_elsewhere(void **state) {
 /* The copy is readable for all: what a link beside the file names must not get there. */
 static void signatures_come_along_and_nothing_else(void **state) {
         Place *p = *state;
-        cleanup_free_ char *copy = NULL, *first = NULL, *third = NULL, *link = NULL, *text = NULL, *there = NULL;
+        cleanup_free_ char *copy = NULL, *first = NULL, *third = NULL, *link = NULL, *text = NULL,
+                           *there = NULL;
         cleanup_fault_ Fault fault = {};
 
         need_root();

@@ -89,7 +89,8 @@ static void an_order_reaches_the_worker_of_that_kind_and_node_only(void **state)
         assert_int_equal(worker_order_read(WORKER_STAGE, "kcn-1", &read, &fault), 0);
         assert_true(json_equal(order, read));
         assert_int_equal(stat(MUSTER_RUNDIR ORDER, &st), 0);
-        assert_int_equal(st.st_mode & 07777, 0640); /* the worker is another user, and of the directory's group */
+        assert_int_equal(st.st_mode & 07777,
+                         0640); /* the worker is another user, and of the directory's group */
         assert_int_equal(worker_order_read(WORKER_HOOK, "kcn-1", &other, &fault), -ENOENT);
         assert_says(&fault, "/run/muster/orders: Failed to read 'hook-kcn-1'");
         assert_int_equal(worker_order_read(WORKER_STAGE, "kcn-2", &other, &fault), -ENOENT);

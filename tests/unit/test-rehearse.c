@@ -6,6 +6,7 @@
 #include "restore/rehearse.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -23,13 +24,27 @@
 #define ZEROS       "0000000000000000000000000000000000000000000000000000000000000000"
 #define UNSUPPORTED 77
 
+/* "config" of the data names the live data by its path, as a node's own configuration may. */
+static bool sees_what_its_configuration_names(void) {
+        char live[PATH_MAX] = "";
+        int fd = open("config", O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return false;
+        if (read(fd, live, sizeof live - 1) <= 0)
+                return true;
+        close(fd);
+        fd = open(live, O_RDONLY | O_CLOEXEC);
+        return fd >= 0 || errno != EACCES;
+}
+
 /* What the release's binary does: "serve DATA BODY". Prints what it sees of its data. */
 static int serve(const char *data, const char *body) {
         struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(PORT) };
         int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
         char request[4096], answer[1024];
 
-        if (chdir(data) < 0 || access("nodekey", F_OK) == 0)
+        if (chdir(data) < 0 || access("nodekey", F_OK) == 0 || sees_what_its_configuration_names())
                 return 3;
         printf("block %s\n", access("block", F_OK) == 0 ? "there" : "missing");
         fflush(stdout);
@@ -45,6 +60,9 @@ static int serve(const char *data, const char *body) {
                          "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
                          strlen(body), body);
                 (void) !send(connection, answer, strlen(answer), MSG_NOSIGNAL);
+                (void) shutdown(connection, SHUT_WR);
+                while (read(connection, request, sizeof request) > 0) /* else the close is a reset */
+                        ;
                 close(connection);
         }
 }
@@ -71,31 +89,33 @@ typedef struct Case {
 /* In a child: asserts are of no use there. 0: as expected. */
 static int rehearse_case(const Scratch *s, const Case *c) {
         cleanup_rehearsal_report_ RehearsalReport report = { 0 };
-        char release[96], data[96];
+        char release[96], state[96], data[96];
         Fault fault = { 0 };
         pid_t other = 0;
         Rehearsal h = { .family = chain_family_by_name("evm"),
                         .release = release,
                         .data = data,
-                        .state = s->path,
-                        .state_dirfd = s->fd,
+                        .state = state,
+                        .state_dirfd = openat(s->fd, "state", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
                         .rpc = RPC,
                         .timeout = c->timeout };
         int r;
 
         snprintf(release, sizeof release, "%s/release", s->path);
-        snprintf(data, sizeof data, "%s/data", s->path);
+        snprintf(state, sizeof state, "%s/state", s->path);
+        snprintf(data, sizeof data, "%s/state/data", s->path);
         if (enter_loopback_only() < 0)
                 return UNSUPPORTED;
         if (c->occupied) {
                 struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(PORT) };
                 uint64_t deadline = now_monotonic_usec() + 5 * USEC_PER_SEC;
-                int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+                int fd;
 
                 address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
                 other = fork();
                 if (other == 0)
                         _exit(serve("/", c->body));
+                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
                 while (connect(fd, (struct sockaddr *) &address, sizeof address) < 0)
                         if (now_monotonic_usec() > deadline)
                                 return 2;
@@ -110,7 +130,8 @@ static int rehearse_case(const Scratch *s, const Case *c) {
         }
         if (r == 0 && (report.height != 42 || !str_eq(report.output, c->says) || report.rpc_after_usec == 0))
                 return 6;
-        return faccessat(s->fd, "rehearsal", F_OK, 0) == 0 || faccessat(s->fd, "data/nodekey", F_OK, 0) < 0
+        return faccessat(s->fd, "state/rehearsal", F_OK, 0) == 0 ||
+                               faccessat(s->fd, "state/data/nodekey", F_OK, 0) < 0
                        ? 7
                        : 0;
 }
@@ -122,12 +143,15 @@ static void run_case(const Scratch *s, const Case *c) {
 
         assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
         (void) mkdirat(s->fd, "release", 0755);
-        (void) mkdirat(s->fd, "data", 0755);
-        put_text(s->fd, "data/block", "1");
-        put_text(s->fd, "data/nodekey", "secret");
+        (void) mkdirat(s->fd, "state", 0755);
+        (void) mkdirat(s->fd, "state/data", 0755);
+        put_text(s->fd, "state/data/block", "1");
+        put_text(s->fd, "state/data/nodekey", "secret");
+        snprintf(arguments, sizeof arguments, "%s/state/data/nodekey", s->path);
+        put_text(s->fd, "state/data/config", arguments);
         snprintf(arguments, sizeof arguments, "#!/bin/sh\nexec '%s' \"$@\"\n", self);
         put_file(s->fd, "release/node", arguments, strlen(arguments), 0755);
-        snprintf(arguments, sizeof arguments, "node\nserve\n%s/data\n%s\n", s->path, c->body);
+        snprintf(arguments, sizeof arguments, "node\nserve\n%s/state/data\n%s\n", s->path, c->body);
         put_text(s->fd, "release/arguments", arguments);
         put_text(s->fd, "release/environment", "");
         pid = fork();

@@ -117,14 +117,14 @@ static void marks_links_and_permit_of_a_killed_musterd_are_synced(void **state) 
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(a_row_of_a_killed_musterd_is_synced_before_it_is_believed, book_new,
-                                                book_free),
+                cmocka_unit_test_setup_teardown(a_row_of_a_killed_musterd_is_synced_before_it_is_believed,
+                                                book_new, book_free),
                 cmocka_unit_test_setup_teardown(a_release_of_a_killed_worker_is_synced_before_it_is_accepted,
                                                 scratch_new, scratch_free),
-                cmocka_unit_test_setup_teardown(a_backup_of_a_killed_worker_is_synced_before_it_counts, scratch_new,
-                                                scratch_free),
-                cmocka_unit_test_setup_teardown(marks_links_and_permit_of_a_killed_musterd_are_synced, scratch_new,
-                                                scratch_free),
+                cmocka_unit_test_setup_teardown(a_backup_of_a_killed_worker_is_synced_before_it_counts,
+                                                scratch_new, scratch_free),
+                cmocka_unit_test_setup_teardown(marks_links_and_permit_of_a_killed_musterd_are_synced,
+                                                scratch_new, scratch_free),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
