@@ -12,7 +12,7 @@
  *     muster-launch --stopped NAME   ExecStopPost=: records position and exit
  */
 #include "chain/family.h"
-#include "daemon/message-ids.h"
+#include "util/message-ids.h"
 #include "guard/check.h"
 #include "unit/launch-record.h"
 #include "upgrade/executable.h"

@@ -142,6 +142,8 @@ static int exec_absorb(ChainSample *sample, unsigned i, int status, const char *
         int r;
 
         chain_sample_init(&fresh);
+        if (body[strspn(body, " \t\r\n")] == '\0')
+                return fault_set(reterr, -EBADMSG, "the probe printed nothing: expected one JSON object");
         answer = json_loads(body, JSON_REJECT_DUPLICATES, &error);
         if (!answer)
                 return fault_set(reterr, -EBADMSG,

@@ -7,9 +7,9 @@
  * drawn for a block, its proposer, and `committers`, the members whose committed
  * seals are in the header: recovered from signatures, so this is what we go by.
  * Not to be in a block's committee (22 of 30, say) is the draw, not silence, and
- * leaves `signing` unknown. The answer carries every transaction with its
- * receipt: for a block with many of them only klay_getCommittee is asked, which
- * proves no signature.
+ * leaves `signing` unknown, and so does a node from before v1.9, which does not
+ * tell the committers. The answer carries every transaction with its receipt:
+ * of a block with many of them it is not asked.
  *
  * The next proposer is drawn by stake and randomness after the block before it:
  * the API does not tell it ahead, and blocks_to_proposal stays unknown.
@@ -37,7 +37,6 @@ typedef enum Method {
         METHOD_CHAIN_ID,
         METHOD_VERSION,
         METHOD_COUNCIL,
-        METHOD_COMMITTEE,
         METHOD_CONSENSUS,
         METHOD_ADDRESS,
         _METHOD_MAX,
@@ -50,7 +49,6 @@ static const char *const methods[_DIALECT_MAX][_METHOD_MAX] = {
                 [METHOD_CHAIN_ID] = "klay_chainID",
                 [METHOD_VERSION] = "klay_clientVersion",
                 [METHOD_COUNCIL] = "klay_getCouncil",
-                [METHOD_COMMITTEE] = "klay_getCommittee",
                 [METHOD_CONSENSUS] = "klay_getBlockWithConsensusInfoByNumber",
                 [METHOD_ADDRESS] = "klay_nodeAddress",
         },
@@ -60,7 +58,6 @@ static const char *const methods[_DIALECT_MAX][_METHOD_MAX] = {
                 [METHOD_CHAIN_ID] = "kaia_chainID",
                 [METHOD_VERSION] = "kaia_clientVersion",
                 [METHOD_COUNCIL] = "kaia_getCouncil",
-                [METHOD_COMMITTEE] = "kaia_getCommittee",
                 [METHOD_CONSENSUS] = "kaia_getBlockWithConsensusInfoByNumber",
                 [METHOD_ADDRESS] = "kaia_nodeAddress",
         },
@@ -226,11 +223,6 @@ static bool in_council_and_light(const ChainSample *sample) {
                sample->head_transactions >= 0 && sample->head_transactions <= LIGHT_BLOCK_TRANSACTIONS;
 }
 
-static bool in_council_and_heavy(const ChainSample *sample) {
-        return address_and_height_known(sample) && sample->in_council != TRI_NO && sample->height > 0 &&
-               !in_council_and_light(sample);
-}
-
 static int request_consensus(const ChainSample *sample, ChainRequest *ret) {
         return request_at(sample, METHOD_CONSENSUS, ret);
 }
@@ -262,30 +254,11 @@ static int absorb_consensus(ChainSample *sample, int status, const char *body, F
         proposed = strcasecmp(sample->proposer, sample->validator) == 0;
         if (proposed || committed)
                 sample->signed_height = height;
-        if (proposed || committed || (in_committee && !committers))
+        if (proposed || committed)
                 sample->signing = TRI_YES;
-        else if (in_committee)
+        else if (in_committee && committers)
                 sample->signing = TRI_NO;
         return 0;
-}
-
-static int request_committee(const ChainSample *sample, ChainRequest *ret) {
-        return request_at(sample, METHOD_COMMITTEE, ret);
-}
-
-static int absorb_committee(ChainSample *sample, int status, const char *body, Fault *reterr) {
-        const char *name = method(sample, METHOD_COMMITTEE);
-        cleanup_json_ json_t *result = NULL;
-        bool found;
-        int r;
-
-        r = jsonrpc_result(name, status, body, false, &result, reterr);
-        if (r != 0)
-                return jsonrpc_optional(r, reterr);
-        r = among(name, "the committee", result, sample->validator, &found, reterr);
-        if (r == 0 && found)
-                sample->signing = TRI_YES;
-        return r;
 }
 
 static const ChainStep steps[] = {
@@ -298,7 +271,6 @@ static const ChainStep steps[] = {
         { CHAIN_WANT_ADDRESS, address_is_unknown, request_own_address, absorb_own_address },
         { CHAIN_WANT_DUTY, address_and_height_known, request_council, absorb_council },
         { CHAIN_WANT_DUTY, in_council_and_light, request_consensus, absorb_consensus },
-        { CHAIN_WANT_DUTY, in_council_and_heavy, request_committee, absorb_committee },
 };
 
 static int klaytn_request(const ChainSample *sample, unsigned i, ChainRequest *ret) {

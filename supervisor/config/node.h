@@ -50,7 +50,8 @@ typedef struct ProbationConfig {
         uint64_t min_blocks;     /* blocks beyond the old head */
         int64_t min_peers;       /* -1: not asked for */
         uint64_t max_restarts;   /* automatic restarts by systemd that are forgiven */
-        bool require_references; /* hash must agree with a majority of the references that answer */
+        bool require_references; /* hash must agree with a majority of the references that answer, if any
+                                    does */
         bool require_signing;    /* if it signed before, it must sign again */
 } ProbationConfig;
 

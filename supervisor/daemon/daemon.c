@@ -304,7 +304,6 @@ int daemon_thaw(Daemon *daemon, const Caller *by, Fault *reterr) {
 
 int daemon_describe(Daemon *daemon, json_t **ret) {
         cleanup_json_ json_t *nodes = json_array();
-        cleanup_fault_ Fault fault = {};
         json_t *j;
 
         if (!nodes)

@@ -29,18 +29,29 @@ static void hooks_again(Upgrade *u, const char *text, UpgradeThen again) {
 
 static void health_hooks(Upgrade *u);
 
+static bool was_compared_with_none(const Upgrade *u) {
+        const ReferenceView *references;
+        size_t n = monitor_references(u->node->monitor, &references);
+
+        return u->node->config->probation.require_references &&
+               references_are_silent(references, n, u->probation.started_at);
+}
+
 static void on_health(Upgrade *u, bool ok, const char *text, const json_t *result) {
         const ChainSample *sample = monitor_sample(u->node->monitor);
+        const char *note = was_compared_with_none(u)
+                                   ? "; no reference answered, so its hash was compared with none"
+                                   : "";
 
         if (!ok && json_bool(result, "retry"))
                 hooks_again(u, text, health_hooks);
         else if (!ok)
                 upgrade_fail(u, "%s", text);
         else if (sample->height != CHAIN_UNKNOWN)
-                upgrade_event(u, UPGRADE_EV_OK, "version %s passed its probation, head %" PRId64,
-                              u->job->version, sample->height);
+                upgrade_event(u, UPGRADE_EV_OK, "version %s passed its probation, head %" PRId64 "%s",
+                              u->job->version, sample->height, note);
         else
-                upgrade_event(u, UPGRADE_EV_OK, "version %s passed its probation", u->job->version);
+                upgrade_event(u, UPGRADE_EV_OK, "version %s passed its probation%s", u->job->version, note);
 }
 
 static void health_hooks(Upgrade *u) {

@@ -3,7 +3,7 @@
  * not forget), to journald (what operators grep), to the bus (who watches).
  */
 #include "daemon/daemon.h"
-#include "daemon/message-ids.h"
+#include "util/message-ids.h"
 #include "util/text.h"
 
 #include <syslog.h>

@@ -174,6 +174,17 @@ static void preflight_patience_ends(Upgrade *u) {
         upgrade_say(u, "preflight: hooks, for the last time");
 }
 
+/* What the guard would refuse after the stop is found while the node still runs. */
+static void on_preflight_guarded(Upgrade *u, bool ok, const char *text, const json_t *result) {
+        if (!ok) {
+                upgrade_event(u, UPGRADE_EV_FAIL, "preflight: the guard would refuse the start: %s", text);
+                return;
+        }
+        upgrade_say(u, "preflight: hooks");
+        upgrade_until(u, u->node->config->drain_timeout, preflight_patience_ends);
+        preflight_hooks(u);
+}
+
 static void on_probed(Upgrade *u, bool ok, const char *text, const json_t *result) {
         if (!ok) {
                 upgrade_event(u, UPGRADE_EV_FAIL, "preflight: %s", text);
@@ -183,9 +194,8 @@ static void on_probed(Upgrade *u, bool ok, const char *text, const json_t *resul
                 upgrade_event(u, UPGRADE_EV_FAIL, "out of memory");
                 return;
         }
-        upgrade_say(u, "preflight: hooks");
-        upgrade_until(u, u->node->config->drain_timeout, preflight_patience_ends);
-        preflight_hooks(u);
+        upgrade_say(u, "preflight: the guard");
+        upgrade_work(u, WORKER_RESTORE, upgrade_restore_order(u, "guard"), PROBE_TIMEOUT_USEC, on_preflight_guarded);
 }
 
 /* Preflight: whatever fails here costs nothing. */

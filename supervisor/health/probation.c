@@ -215,6 +215,8 @@ static bool references_are_missing(Step *s, const ReferenceVote *vote) {
                 return false;
         if (vote->agreement == AGREEMENT_SAME && vote->at >= s->p->started_at && vote->height > old_head(s))
                 return false;
+        if (references_are_silent(s->references, s->n_references, s->p->started_at))
+                return false;
         if (s->n_references == 0)
                 say(s, PROBATION_WAIT, "probation wants references that agree, and none are configured");
         else if (vote->height == CHAIN_UNKNOWN || vote->at < s->p->started_at)

@@ -46,8 +46,9 @@ void probation_init(Probation *probation, uint64_t now);
  *
  * Fails at once: unit failed or gone, more restarts than forgiven, another chain
  * id, another hash than a majority of the references. Fails when `start_timeout`
- * passes in silence or `timeout` passes at all. Waits while the operator keeps
- * the unit stopped: that time does not count.
+ * passes in silence or `timeout` passes at all. References of which none answers
+ * are no obstacle: a gateway's outage must not turn an upgrade around. Waits
+ * while the operator keeps the unit stopped: that time does not count.
  */
 ProbationOutcome probation_step(Probation *probation, const ProbationConfig *config,
                                 const ChainSample *sample, const UnitFacts *facts,

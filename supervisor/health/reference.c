@@ -69,6 +69,14 @@ ReferenceVote reference_vote(const ReferenceView *references, size_t n) {
         return vote;
 }
 
+bool references_are_silent(const ReferenceView *references, size_t n, uint64_t since) {
+        for (size_t i = 0; i < n; i++)
+                if (references[i].sample->answered || references[i].sample->at_monotonic < since ||
+                    references[i].compared_at >= since)
+                        return false;
+        return n > 0;
+}
+
 int64_t reference_head(const ReferenceView *references, size_t n) {
         int64_t head = CHAIN_UNKNOWN;
 

@@ -39,6 +39,12 @@ typedef struct ReferenceVote {
  */
 ReferenceVote reference_vote(const ReferenceView *references, size_t n);
 
+/*
+ * There are some, each was asked since @since (monotonic), and none answered or was compared since: their
+ * outage, or that of the way to them, tells nothing of the node.
+ */
+bool references_are_silent(const ReferenceView *references, size_t n, uint64_t since);
+
 /* The highest head among those that answered; CHAIN_UNKNOWN if none did. */
 int64_t reference_head(const ReferenceView *references, size_t n);
 

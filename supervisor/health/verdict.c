@@ -269,7 +269,7 @@ static Verdict judge_silent(Judge *j) {
         if (m->n_polls == 0)
                 return say(j, in_time ? VERDICT_STARTING : VERDICT_UNKNOWN,
                            "the RPC has not been asked yet");
-        if (in_time)
+        if (in_time && !m->moved) /* once its head has grown its start is over */
                 return say(j, VERDICT_STARTING,
                            "the RPC has not answered for %s, %s after a start are allowed: %s", silent,
                            allowed, sample_error(j));

@@ -104,9 +104,9 @@ static int directory_open(const char *path, uid_t owner, DIR **ret, Fault *reter
                 return fault_errno(reterr, -errno, "Failed to look at '%s'", path);
         if (st.st_uid != owner || st.st_mode & 0022)
                 return fault_set(reterr, -EPERM,
-                                 "'%s' may be written by others (uid %u, mode %04o): expected uid %u and no "
-                                 "more than 0755",
-                                 path, st.st_uid, st.st_mode & 07777, owner);
+                                 "'%s' may be written by others: expected uid %u and no more than 0755, its "
+                                 "mode is %04o",
+                                 path, owner, st.st_mode & 07777);
         dir = fdopendir(fd);
         if (!dir)
                 return -errno;

@@ -48,10 +48,11 @@ static int is_up(int fd, const char *name) {
 }
 
 /* By /proc, since /sys shows the host's and the unit may have no netlink. */
-static int check_no_network(Fault *reterr) {
+static int check_network(Fault *reterr) {
         cleanup_fclose_ FILE *f = fopen("/proc/self/net/dev", "re");
         cleanup_fd_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         cleanup_free_ char *line = NULL;
+        bool loopback = false;
         size_t room = 0;
 
         if (!f || fd < 0)
@@ -63,10 +64,12 @@ static int check_no_network(Fault *reterr) {
                 if (!end) /* the two heading lines */
                         continue;
                 *end = 0;
-                up = str_eq(name, "lo") ? 0 : is_up(fd, name);
+                up = is_up(fd, name);
                 if (up < 0)
                         return fault_errno(reterr, up, "Failed to ask for the network interface '%s'", name);
-                if (up > 0)
+                if (str_eq(name, "lo"))
+                        loopback = up > 0;
+                else if (up > 0)
                         return fault_set(
                                 reterr, -EPERM,
                                 "A rehearsal must have no network, but the interface '%s' is up: it runs in "
@@ -74,7 +77,13 @@ static int check_no_network(Fault *reterr) {
                                 "muster-restore@'",
                                 name);
         }
-        return ferror(f) ? fault_errno(reterr, -EIO, "Failed to list the network interfaces") : 0;
+        if (ferror(f))
+                return fault_errno(reterr, -EIO, "Failed to list the network interfaces");
+        return loopback ? 0
+                        : fault_set(reterr, -ENETDOWN,
+                                    "A rehearsal speaks to the new binary over the loopback interface, which is down in "
+                                    "muster-restore@: systemd could not bring it up, as in a container without "
+                                    "CAP_NET_ADMIN");
 }
 
 /* One of the family's requests. -EREMOTEIO: nobody answers. */
@@ -350,6 +359,7 @@ static int run(const Rehearsal *h, RehearsalReport *report, Fault *reterr) {
         cleanup_strv_ char **environment = NULL;
         uint64_t began = now_monotonic_usec();
         cleanup_child_ Child child = CHILD_NONE;
+        cleanup_fault_ Fault why = { 0 };
         cleanup_fd_ int confine_fd = -1;
         int r;
 
@@ -378,12 +388,12 @@ static int run(const Rehearsal *h, RehearsalReport *report, Fault *reterr) {
         r = child_start(&child, v.argv, environment, copy, reterr);
         if (r < 0)
                 return r;
-        r = watch(h, &child, report, reterr);
+        r = watch(h, &child, report, &why);
         child_stop(&child, h->family->stop_signal ?: SIGTERM, STOP_PATIENCE);
         if (r < 0 && report->beside)
-                r = fault_prefix(reterr, r, "Only the data is copied, what lies beside it in '%s' was empty",
-                                 h->state);
-        return r < 0 ? r : child_line(&child, true, &report->output);
+                return fault_set(reterr, r, "%s (only the data is copied: what lies beside it in '%s' was empty)",
+                                 fault_text(&why, r), h->state);
+        return r < 0 ? fault_set(reterr, r, "%s", fault_text(&why, r)) : child_line(&child, true, &report->output);
 }
 
 static int remove_copies(const Rehearsal *h, Fault *reterr) {
@@ -398,7 +408,7 @@ int rehearse(const Rehearsal *h, RehearsalReport *ret, Fault *reterr) {
         bool answered = false;
         int r, k;
 
-        r = check_no_network(reterr);
+        r = check_network(reterr);
         if (r >= 0)
                 r = remove_copies(h, reterr);
         if (r < 0)

@@ -480,9 +480,11 @@ host_boot() {
         bed_proc_id "$BASHPID" >"$dir/nspawn"
         bed_close_fds
         export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+        # As on a real host: a unit with a network of its own gets its loopback, and Landlock is there.
         exec setsid -- systemd-nspawn -q -b -D "$dir/root" --settings=no --register=no --keep-unit \
             --console=pipe --machine="$BED_PREFIX-$name" --hostname="$name" \
-            --network-namespace-path="/run/netns/$BED_PREFIX-$name" \
+            --network-namespace-path="/run/netns/$BED_PREFIX-$name" --capability=CAP_NET_ADMIN \
+            --system-call-filter="landlock_create_ruleset landlock_add_rule landlock_restrict_self" \
             --link-journal=no --resolv-conf=off --timezone=off "$@"
     ) &
     disown $!   # its end is no news for the shell

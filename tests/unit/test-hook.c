@@ -400,7 +400,7 @@ static void owners_count_for_the_file_behind_a_link_and_for_the_directory(void *
         foreign.setting.owner = geteuid() + 1;
         assert_int_equal(run_event(&foreign, "pre-stop", LONG, &report, &fault), -EPERM);
         assert_int_equal(run_probe(&foreign, "stock.sh", &report, &fault), -EPERM);
-        assert_says(fault.text, "stock.sh' belongs to uid");
+        assert_says(fault.text, "stock.sh' does not belong to uid");
 
         assert_int_equal(chmod(event, 0777), 0);
         assert_int_equal(run_event(b, "pre-stop", LONG, &report, &open_fault), -EPERM);

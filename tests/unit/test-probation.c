@@ -320,6 +320,27 @@ static void references_must_agree_beyond_the_old_head(void **state) {
         assert_int_equal(head(&t, 1207), PROBATION_PASS);
 }
 
+/* A gateway's outage is not the node's fault; but one that has answered is waited for. */
+static void references_that_are_all_silent_are_no_obstacle(void **state) {
+        cleanup_trial_ Trial t;
+
+        trial_init(&t);
+        t.config.duration = 0;
+        t.config.require_references = true;
+        t.n_references = 2;
+        assert_int_equal(head(&t, 1206), PROBATION_WAIT); /* not asked yet */
+        t.theirs.at_monotonic = START - 1;
+        assert_int_equal(head(&t, 1206), PROBATION_WAIT); /* not since the start */
+        t.theirs.at_monotonic = t.now;
+        compare(&t, 1204, HASH_A, HASH_B, HASH_A);
+        assert_int_equal(head(&t, 1206), PROBATION_WAIT); /* what one of them said is not forgotten */
+        compare(&t, CHAIN_UNKNOWN, NULL, NULL, NULL);
+        t.references[0].compared_at = t.references[1].compared_at = 0;
+        assert_int_equal(head(&t, 1206), PROBATION_PASS);
+        t.theirs.answered = true;
+        assert_int_equal(head(&t, 1206), PROBATION_WAIT);
+}
+
 static void a_validator_must_sign_again_if_it_signed_before(void **state) {
         cleanup_trial_ Trial t;
 
@@ -401,6 +422,7 @@ int main(void) {
                 cmocka_unit_test(another_chain_fails_at_once),
                 cmocka_unit_test(another_hash_than_the_references_fails_at_once),
                 cmocka_unit_test(references_must_agree_beyond_the_old_head),
+                cmocka_unit_test(references_that_are_all_silent_are_no_obstacle),
                 cmocka_unit_test(a_validator_must_sign_again_if_it_signed_before),
                 cmocka_unit_test(it_waits_while_an_operator_keeps_the_unit_stopped),
                 cmocka_unit_test(the_moment_between_the_halves_of_a_restart_is_no_end),

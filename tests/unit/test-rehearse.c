@@ -67,14 +67,14 @@ static int serve(const char *data, const char *body) {
         }
 }
 
-static int enter_loopback_only(void) {
+static int enter_network(bool loopback) {
         struct ifreq request = { .ifr_name = "lo" };
         int fd;
 
         if (unshare(CLONE_NEWNET) < 0)
                 return -errno;
         fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        request.ifr_flags = IFF_UP | IFF_RUNNING;
+        request.ifr_flags = loopback ? IFF_UP | IFF_RUNNING : 0;
         return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
 }
 
@@ -82,6 +82,7 @@ typedef struct Case {
         const char *body; /* what the new binary answers */
         uint64_t timeout;
         bool occupied; /* another one serves there already */
+        bool no_loopback;
         int r;
         const char *says; /* the fault, or the output */
 } Case;
@@ -104,7 +105,7 @@ static int rehearse_case(const Scratch *s, const Case *c) {
         snprintf(release, sizeof release, "%s/release", s->path);
         snprintf(state, sizeof state, "%s/state", s->path);
         snprintf(data, sizeof data, "%s/state/data", s->path);
-        if (enter_loopback_only() < 0)
+        if (enter_network(!c->no_loopback) < 0)
                 return UNSUPPORTED;
         if (c->occupied) {
                 struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(PORT) };
@@ -186,6 +187,14 @@ static void who_answers_before_the_beginning_is_not_taken_for_the_new_binary(voi
                                   .says = "Somebody answers at '" RPC "'" });
 }
 
+static void without_a_loopback_the_new_binary_is_not_blamed(void **state) {
+        run_case(*state, &(Case){ .body = HEAD,
+                                  .timeout = 20 * USEC_PER_SEC,
+                                  .no_loopback = true,
+                                  .r = -ENETDOWN,
+                                  .says = "over the loopback interface, which is down" });
+}
+
 int main(int argc, char **argv) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(the_new_binary_is_asked_for_its_head_on_a_copy_without_keys,
@@ -195,6 +204,8 @@ int main(int argc, char **argv) {
                 cmocka_unit_test_setup_teardown(
                         who_answers_before_the_beginning_is_not_taken_for_the_new_binary, scratch_new,
                         scratch_free),
+                cmocka_unit_test_setup_teardown(without_a_loopback_the_new_binary_is_not_blamed, scratch_new,
+                                                scratch_free),
         };
 
         if (argc == 4 && str_eq(argv[1], "serve"))

@@ -202,6 +202,17 @@ static void a_silent_node_is_starting_and_then_unknown(void **state) {
         assert_says(&w, "the unit runs, but the RPC has not answered");
 }
 
+/* start_timeout is 2min. */
+static void a_node_that_was_healthy_and_falls_silent_is_not_starting(void **state) {
+        cleanup_watch_ Watch w;
+
+        watch_init(&w);
+        assert_int_equal(run_healthy(&w), VERDICT_HEALTHY);
+        assert_int_equal(silence(&w), VERDICT_HEALTHY);
+        assert_int_equal(silence(&w), VERDICT_UNKNOWN);
+        assert_says(&w, "the unit runs, but the RPC has not answered for 2s");
+}
+
 static void a_head_that_advances_is_healthy(void **state) {
         cleanup_watch_ Watch w;
 
@@ -534,6 +545,7 @@ int main(void) {
                 cmocka_unit_test(before_systemd_told_nothing_is_known),
                 cmocka_unit_test(the_unit_decides_when_there_is_no_process),
                 cmocka_unit_test(a_silent_node_is_starting_and_then_unknown),
+                cmocka_unit_test(a_node_that_was_healthy_and_falls_silent_is_not_starting),
                 cmocka_unit_test(a_head_that_advances_is_healthy),
                 cmocka_unit_test(one_lost_poll_changes_nothing),
                 cmocka_unit_test(a_stall_is_local_only_if_others_advance),

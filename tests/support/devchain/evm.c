@@ -109,6 +109,20 @@ static json_t *council(const RpcView *v, json_t *params, RpcError *ret_error) {
         return list;
 }
 
+/* Who signed @b: what the next block says counts, for the head what this node has seen. */
+static json_t *committers(const RpcView *v, const Block *b) {
+        json_t *list = json_array();
+        uint64_t mask = b->seen;
+        Block next;
+
+        if (b->height < v->head.height && store_read(&v->node->store, b->height + 1, &next) == 0)
+                mask = next.last_commit;
+        for (uint32_t i = 0; i < v->node->consensus.n; i++)
+                if (mask >> i & 1)
+                        json_array_append_new(list, address(&v->node->validators[i]));
+        return list;
+}
+
 static json_t *block_with_consensus(const RpcView *v, json_t *params, RpcError *ret_error) {
         const Key *proposer;
         json_t *o;
@@ -126,6 +140,7 @@ static json_t *block_with_consensus(const RpcView *v, json_t *params, RpcError *
         json_object_set_new(o, "originProposer", address(proposer));
         json_object_set_new(o, "round", json_integer(b.seen_round));
         json_object_set_new(o, "committee", council(v, NULL, ret_error));
+        json_object_set_new(o, "committers", committers(v, &b));
         return o;
 }
 
