@@ -207,9 +207,13 @@ static Verdict judge_looping(Judge *j) {
         char end[UNIT_TEXT_MAX];
 
         unit_facts_end(end, facts);
-        if (facts->result == UNIT_RESULT_START_LIMIT_HIT)
+        /* The limit hides behind the result of the last end, mostly. */
+        if (facts->result == UNIT_RESULT_START_LIMIT_HIT ||
+            (facts->active == UNIT_ACTIVE_FAILED && facts->exit_status != LAUNCH_REFUSED_STATUS))
                 return say(j, VERDICT_CRASH_LOOPING,
-                           "systemd gave up starting it: it failed too often in too short a time");
+                           "systemd gave up starting it: it failed too often in too short a time (last end: "
+                           "%s); mend the cause, then systemctl reset-failed and systemctl start",
+                           end);
         return say(j, VERDICT_CRASH_LOOPING,
                    "systemd restarted it %u times within 10min, %" PRIu64 " in all; last end: %s",
                    recent_restarts(j->memory, j->now), facts->n_restarts, end);
@@ -322,6 +326,8 @@ static Verdict judge_syncing(Judge *j, int64_t target) {
         elapsed(text, j->now, m->head_since);
         if (m->head == CHAIN_UNKNOWN)
                 return say(j, VERDICT_SYNCING, "catching up; no block yet");
+        if (m->n_heads < 2)
+                return say(j, VERDICT_SYNCING, "catching up; head %" PRId64, m->head);
         if (rate <= 0)
                 return say(j, VERDICT_SYNCING, "catching up; head %" PRId64 " has not moved for %s", m->head,
                            text);

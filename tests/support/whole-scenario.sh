@@ -45,12 +45,12 @@ sleep 3
 echo '{"height": 7, "peers": 2, "syncing": false}'
 PROBE
     chmod 0755 "$root/etc/muster/probes/x"
-    printf '[Service]\nExecStart=/usr/bin/sleep infinity\n' >"$root/etc/systemd/system/other.service"
+    printf '[Service]\nExecStart=/usr/bin/sleep infinity\n' >"$root/etc/systemd/system/other@.service"
     cat >"$root/etc/muster/nodes.d/x.conf" <<'CONF'
 family = exec
 network = "development"
 probe = /etc/muster/probes/x
-unit = "other.service"
+unit = "other@x.service"
 poll = "1s"
 rpc_timeout = "20s"
 CONF
@@ -58,13 +58,13 @@ CONF
 family = klaytn
 chain_id = "1337"
 network = "development"
-unit = "validator@a.service"
+unit = "other@k.service"
 rpc = "http://127.0.0.1:26657"
 poll = "1s"
 rpc_timeout = "10s"
 CONF
     host_exec "$1" systemctl daemon-reload
-    host_exec "$1" systemctl start other.service
+    host_exec "$1" systemctl start other@x.service other@k.service
 }
 
 scenario_staging() {
@@ -73,7 +73,8 @@ scenario_staging() {
     root=$(host_root "$host")
     release_make "$host" 1.0.0
     release_make "$host" 1.1.0
-    release_make "$host" 1.2.0 --data-version 2 --fault crash+2
+    # It must sign nothing: alone, nobody could tell the node the blocks that its data then forgets.
+    release_make "$host" 1.2.0 --data-version 2 --fault no-sign --fault crash+5
     release_make "$host" 1.3.0 --data-version 2
     bed_start mirror ip netns exec "$BED_HUB" "${BASH_SOURCE[0]%/*}/bad-mirror" 10.77.0.1:8080 "$root$(release_path 1.1.0)"
     until_true 10 hub_exec curl -sf -o /dev/null http://10.77.0.1:8080/good

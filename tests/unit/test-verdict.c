@@ -442,6 +442,16 @@ static void three_restarts_in_ten_minutes_are_a_loop(void **state) {
         w.facts.active_since_monotonic = w.now;
         assert_int_equal(facts(&w), VERDICT_CRASH_LOOPING);
         assert_says(&w, "3 times within 10min");
+        w.facts.active = UNIT_ACTIVE_FAILED; /* the start limit; Result= still tells the last end */
+        w.facts.result = UNIT_RESULT_EXIT_CODE;
+        w.facts.exit_status = 3;
+        assert_int_equal(facts(&w), VERDICT_CRASH_LOOPING);
+        assert_says(
+                &w,
+                "systemd gave up starting it: it failed too often in too short a time (last end: exit-code, "
+                "status 3)");
+        w.facts.active = UNIT_ACTIVE_ACTIVE;
+        assert_int_equal(facts(&w), VERDICT_CRASH_LOOPING);
         for (int i = 0; i < 58; i++)
                 v = head(&w, 1300 + i);
         assert_int_equal(v, VERDICT_CRASH_LOOPING);
