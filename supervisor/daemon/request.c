@@ -9,6 +9,14 @@
 
 #include <systemd/sd-journal.h>
 
+/* What every request needs first: the right to act, and the node's directory. */
+static int ready_to_act(Node *node, const Caller *by, unsigned grant, Fault *reterr) {
+        int r;
+
+        r = node_may_act(node, by, grant, reterr);
+        return r != 0 ? r : node_open(node, reterr);
+}
+
 static int busy(const Upgrade *u, Fault *reterr) {
         return fault_set(reterr, DAEMON_E_BUSY,
                          "the %s of version %s is '%s': wait for its end, or 'musterctl cancel %s' first",
@@ -52,11 +60,8 @@ int node_stage(Node *node, const StageRequest *q, const Caller *by, char ret_job
         cleanup_json_ json_t *stage = NULL;
         int r;
 
-        r = node_may_act(node, by, NODE_GRANT_STAGE, reterr);
+        r = ready_to_act(node, by, NODE_GRANT_STAGE, reterr);
         if (r != 0)
-                return r;
-        r = node_open(node, reterr);
-        if (r < 0)
                 return r;
         r = stage_check(node, q, reterr);
         if (r != 0)
@@ -187,11 +192,8 @@ int node_upgrade(Node *node, const UpgradeRequest *q, const Caller *by, char ret
                  Fault *reterr) {
         int r;
 
-        r = node_may_act(node, by, NODE_GRANT_STOP | NODE_GRANT_START, reterr);
+        r = ready_to_act(node, by, NODE_GRANT_STOP | NODE_GRANT_START, reterr);
         if (r != 0)
-                return r;
-        r = node_open(node, reterr);
-        if (r < 0)
                 return r;
         return upgrade_ask(node, q->rehearse ? JOB_REHEARSE : JOB_UPGRADE, q, by, ret_job, reterr);
 }
@@ -200,11 +202,8 @@ int node_rollback(Node *node, const Caller *by, char ret_job[static 17], Fault *
         cleanup_free_ char *previous = NULL;
         int r;
 
-        r = node_may_act(node, by, NODE_GRANT_ROLLBACK, reterr);
+        r = ready_to_act(node, by, NODE_GRANT_ROLLBACK, reterr);
         if (r != 0)
-                return r;
-        r = node_open(node, reterr);
-        if (r < 0)
                 return r;
         if (node->upgrade && upgrade_state_touches_node(node->upgrade->job->state)) {
                 memcpy(ret_job, node->upgrade->job->id, 17);
@@ -288,11 +287,8 @@ int node_discard(Node *node, const char *version, const Caller *by, Fault *reter
         WorkerRun *run;
         int r;
 
-        r = node_may_act(node, by, NODE_GRANT_STAGE, reterr);
+        r = ready_to_act(node, by, NODE_GRANT_STAGE, reterr);
         if (r != 0)
-                return r;
-        r = node_open(node, reterr);
-        if (r < 0)
                 return r;
         r = discard_check(node, version, reterr);
         if (r != 0)

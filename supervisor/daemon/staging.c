@@ -195,7 +195,8 @@ static void on_probed(Upgrade *u, bool ok, const char *text, const json_t *resul
                 return;
         }
         upgrade_say(u, "preflight: the guard");
-        upgrade_work(u, WORKER_RESTORE, upgrade_restore_order(u, "guard"), PROBE_TIMEOUT_USEC, on_preflight_guarded);
+        upgrade_work(u, WORKER_RESTORE, upgrade_restore_order(u, "guard"), PROBE_TIMEOUT_USEC,
+                     on_preflight_guarded);
 }
 
 /* Preflight: whatever fails here costs nothing. */

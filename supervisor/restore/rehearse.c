@@ -79,11 +79,14 @@ static int check_network(Fault *reterr) {
         }
         if (ferror(f))
                 return fault_errno(reterr, -EIO, "Failed to list the network interfaces");
-        return loopback ? 0
-                        : fault_set(reterr, -ENETDOWN,
-                                    "A rehearsal speaks to the new binary over the loopback interface, which is down in "
-                                    "muster-restore@: systemd could not bring it up, as in a container without "
-                                    "CAP_NET_ADMIN");
+        return loopback
+                       ? 0
+                       : fault_set(
+                                 reterr, -ENETDOWN,
+                                 "A rehearsal speaks to the new binary over the loopback interface, which "
+                                 "is down in "
+                                 "muster-restore@: systemd could not bring it up, as in a container without "
+                                 "CAP_NET_ADMIN");
 }
 
 /* One of the family's requests. -EREMOTEIO: nobody answers. */
@@ -391,9 +394,11 @@ static int run(const Rehearsal *h, RehearsalReport *report, Fault *reterr) {
         r = watch(h, &child, report, &why);
         child_stop(&child, h->family->stop_signal ?: SIGTERM, STOP_PATIENCE);
         if (r < 0 && report->beside)
-                return fault_set(reterr, r, "%s (only the data is copied: what lies beside it in '%s' was empty)",
+                return fault_set(reterr, r,
+                                 "%s (only the data is copied: what lies beside it in '%s' was empty)",
                                  fault_text(&why, r), h->state);
-        return r < 0 ? fault_set(reterr, r, "%s", fault_text(&why, r)) : child_line(&child, true, &report->output);
+        return r < 0 ? fault_set(reterr, r, "%s", fault_text(&why, r))
+                     : child_line(&child, true, &report->output);
 }
 
 static int remove_copies(const Rehearsal *h, Fault *reterr) {

@@ -75,11 +75,12 @@ scenario_staging() {
     release_make "$host" 1.1.0
     # It must sign nothing: alone, nobody could tell the node the blocks that its data then forgets.
     release_make "$host" 1.2.0 --data-version 2 --fault no-sign --fault crash+5
+    release_make "$host" 1.2.1 --fault no-start
     release_make "$host" 1.3.0 --data-version 2
     bed_start mirror ip netns exec "$BED_HUB" "${BASH_SOURCE[0]%/*}/bad-mirror" 10.77.0.1:8080 "$root$(release_path 1.1.0)"
     until_true 10 hub_exec curl -sf -o /dev/null http://10.77.0.1:8080/good
     mirror=http://10.77.0.1:8080
-    for version in 1.0.0 1.2.0 1.3.0; do
+    for version in 1.0.0 1.2.0 1.2.1 1.3.0; do
         node_stage "$host" a $version
     done
     muster "$host" stage a $mirror/error $mirror/cut $mirror/moved --version 1.1.0 --sha256 "$(release_sha256 "$host" 1.1.0)"
@@ -103,7 +104,7 @@ scenario_upgrades() {
 
     scenario_ends "$host" committed upgrade a 1.0.0 --yes
     scenario_ends "$host" staged upgrade a 1.3.0 --rehearse
-    scenario_ends "$host" aborted upgrade a 1.2.0 --rehearse
+    scenario_ends "$host" aborted upgrade a 1.2.1 --rehearse
     scenario_ends "$host" committed upgrade a 1.1.0 --yes --reason "a good one"
     scenario_ends "$host" rolled-back upgrade a 1.2.0 --yes
     muster_begin "$host" armed upgrade a 1.3.0 --at-height 100000000 --wait --yes
@@ -193,7 +194,7 @@ scenario_bus() {
 {"path":"/org/muster1/node/a","interface":"org.freedesktop.DBus.Properties","member":"Get","signature":"ss","body":["org.muster1.Node","Secret"]}
 CALLS
     host_run_as "$host" nobody musterctl status || true
-    host_run_as "$host" nobody musterctl freeze --yes </dev/null || true
+    host_run_as "$host" nobody musterctl freeze --reason "none of mine" --yes </dev/null || true
 }
 
 whole_scenario() {
