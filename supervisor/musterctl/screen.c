@@ -123,6 +123,37 @@ unsigned text_put(FILE *f, const Screen *screen, const char *text, unsigned max)
         return written;
 }
 
+/* Bytes of @text up to the last blank that lets them fit, or as many as fit. */
+static size_t wrap_at(const Screen *screen, const char *text, unsigned width) {
+        const char *at = text, *blank = NULL, *before = text;
+        unsigned used = 0;
+        Glyph g;
+
+        while (glyph_next(screen, &at, &g)) {
+                if (*before == ' ' && before > text)
+                        blank = before;
+                used += g.width;
+                if (used > width && before > text)
+                        return (size_t) ((blank ?: before) - text);
+                before = at;
+        }
+        return strlen(text);
+}
+
+void text_put_wrapped(FILE *f, const Screen *screen, const char *text, unsigned width, unsigned indent) {
+        while (width > 0 && text_width(screen, text) > width) {
+                size_t n = wrap_at(screen, text, width);
+                cleanup_free_ char *line = strndup(text, n);
+
+                if (!line)
+                        break;
+                text_put(f, screen, line, 0);
+                fprintf(f, "\n%*s", (int) indent, "");
+                text += n + strspn(text + n, " ");
+        }
+        text_put(f, screen, text, 0);
+}
+
 void text_put_padded(FILE *f, const Screen *screen, const char *text, Tone tone, unsigned width,
                      bool right) {
         unsigned natural = text_width(screen, text), taken = natural < width ? natural : width;

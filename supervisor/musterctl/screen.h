@@ -40,5 +40,9 @@ unsigned text_width(const Screen *screen, const char *text);
  */
 unsigned text_put(FILE *f, const Screen *screen, const char *text, unsigned max);
 
+/* The whole text, in lines of @width columns (0: one line) broken at blanks; each further line begins with
+ * @indent blanks. */
+void text_put_wrapped(FILE *f, const Screen *screen, const char *text, unsigned width, unsigned indent);
+
 /* text_put() in @tone, padded by blanks to @width, on the left if @right. */
 void text_put_padded(FILE *f, const Screen *screen, const char *text, Tone tone, unsigned width, bool right);

@@ -20,7 +20,7 @@
 
 static const Screen *screen = &settings.out;
 
-/* "      Label: text", cut to the screen. */
+/* "      Label: text", wrapped: what to do stands at the end of a reason. */
 static void field(const char *label, Tone tone, const char *format, ...) _printf_(3, 4);
 
 static void field(const char *label, Tone tone, const char *format, ...) {
@@ -32,7 +32,8 @@ static void field(const char *label, Tone tone, const char *format, ...) {
         text = str_vformat(format, ap);
         va_end(ap);
         printf("%*s%s %s", LABEL_WIDTH, label, *label ? ":" : " ", screen_on(screen, tone));
-        text_put(stdout, screen, text ?: "", screen->width > used ? screen->width - used : screen->width);
+        text_put_wrapped(stdout, screen, text ?: "", screen->width > 2 * used ? screen->width - used : 0,
+                         used);
         printf("%s\n", screen_off(screen));
         free(text);
 }

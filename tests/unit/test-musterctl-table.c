@@ -118,6 +118,35 @@ static void text_is_cut_by_columns_not_bytes(void **state) {
         assert_put(&utf8, "validator", 1, "\u2026");
 }
 
+/* What to do stands at the end of a reason: cutting it off would hide that. */
+static void long_text_is_wrapped_at_blanks_and_loses_no_word(void **state) {
+        static const struct {
+                const char *text;
+                unsigned width;
+                const char *expected;
+        } cases[] = {
+                { "one two three", 0, "one two three" },
+                { "one two three", 13, "one two three" },
+                { "one two three", 8, "one two\n  three" },
+                { "one two three", 7, "one two\n  three" },
+                { "one two three", 5, "one\n  two\n  three" },
+                { "a/very/long/word b", 6, "a/very\n  /long/\n  word b" },
+                { "x", 1, "x" },
+        };
+        const Screen screen = { .utf8 = true };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                cleanup_free_ char *result = NULL;
+                size_t size;
+                FILE *f = open_memstream(&result, &size);
+
+                assert_non_null(f);
+                text_put_wrapped(f, &screen, cases[i].text, cases[i].width, 2);
+                assert_int_equal(fclose(f), 0);
+                assert_string_equal(result, cases[i].expected);
+        }
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_pipe_gets_every_cell_whole),
@@ -126,6 +155,7 @@ int main(void) {
                 cmocka_unit_test(color_takes_no_room),
                 cmocka_unit_test(no_control_character_reaches_the_terminal),
                 cmocka_unit_test(text_is_cut_by_columns_not_bytes),
+                cmocka_unit_test(long_text_is_wrapped_at_blanks_and_loses_no_word),
         };
 
         if (!setlocale(LC_ALL, "C.UTF-8")) /* the width of characters */
