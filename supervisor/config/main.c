@@ -13,11 +13,6 @@ static const ConfigKey keys[] = {
           .offset = offsetof(MainConfig, poll),
           .min = 50 * MSEC,
           .max = 3600 * SEC },
-        { .name = "worker_timeout",
-          .set = config_set_duration,
-          .offset = offsetof(MainConfig, worker_timeout),
-          .min = SEC,
-          .max = 30 * DAY },
         { .name = "journal_keep",
           .set = config_set_duration,
           .offset = offsetof(MainConfig, journal_keep),
@@ -28,7 +23,7 @@ static const ConfigKey keys[] = {
 static const ConfigSchema schema = { keys, ELEMENTSOF(keys), NULL };
 
 MainConfig main_config_default(void) {
-        return (MainConfig){ .worker_timeout = 300 * SEC, .journal_keep = 400 * DAY };
+        return (MainConfig){ .journal_keep = 400 * DAY };
 }
 
 int main_config_read(const char *path, MainConfig *ret, Fault *reterr) {

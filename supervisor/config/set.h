@@ -8,9 +8,8 @@
 
 /* /etc/muster/muster.conf; every key has a default, the file may be absent. */
 typedef struct MainConfig {
-        uint64_t poll;           /* default for nodes that name none; 0: a third of block_time, or 1 s */
-        uint64_t worker_timeout; /* a worker that makes no progress for this long is stopped */
-        uint64_t journal_keep;   /* events older than this are removed; UINT64_MAX: never */
+        uint64_t poll;         /* default for nodes that name none; 0: a third of block_time, or 1 s */
+        uint64_t journal_keep; /* events older than this are removed; UINT64_MAX: never */
 } MainConfig;
 
 typedef struct NodeEntry {

@@ -455,11 +455,11 @@ static void a_broken_main_file_keeps_defaults_and_nodes(void **state) {
         cleanup_free_ char *dir = make_dir();
 
         make_nodes_d(dir);
-        put(dir, "muster.conf", "worker_timeout = 9s\npoll = never\n");
+        put(dir, "muster.conf", "journal_keep = 9d\npoll = never\n");
         put(dir, "nodes.d/a.conf", GOOD);
         assert_int_equal(config_set_read(dir, &set, NULL), 0);
         assert_non_null(strstr(set->main_error, "/muster.conf:2: poll: expected a duration"));
-        assert_int_equal(set->main.worker_timeout, 300 * USEC_PER_SEC);
+        assert_int_equal(set->main.journal_keep, 400 * 86400 * USEC_PER_SEC);
         assert_non_null(set->nodes[0].config);
         remove_dir(dir);
 }
