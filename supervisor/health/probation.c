@@ -193,6 +193,10 @@ static bool peers_are_missing(Step *s) {
         return true;
 }
 
+/*
+ * A chain that shows only who proposed tells it of few blocks: what was seen once
+ * counts until a poll says that we did not sign.
+ */
 static bool signing_is_missing(Step *s) {
         const ChainSample *sample = s->sample;
 
@@ -200,6 +204,8 @@ static bool signing_is_missing(Step *s) {
                 return false;
         if (sample->signing == TRI_YES &&
             (sample->signed_height == CHAIN_UNKNOWN || sample->signed_height > old_head(s)))
+                s->p->signed_again = true;
+        if (s->p->signed_again && sample->signing != TRI_NO)
                 return false;
         if (sample->signing == TRI_YES)
                 say(s, PROBATION_WAIT,

@@ -32,6 +32,7 @@ typedef struct Probation {
                                   did */
         uint64_t silent_at;    /* at_monotonic of the newest poll that failed, to count each once */
         unsigned silent_polls; /* in a row */
+        bool signed_again;     /* a signature of ours beyond the old head was seen */
         uint64_t good_since;   /* since when everything holds; 0: it does not */
         uint64_t stepped_at;   /* the last step, to leave out the time that the operator's stop took */
 } Probation;

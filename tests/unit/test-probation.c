@@ -359,6 +359,30 @@ static void a_validator_must_sign_again_if_it_signed_before(void **state) {
         assert_int_equal(head(&t, 1209), PROBATION_PASS);
 }
 
+/* A Klaytn node before v1.9 tells only who proposed: three polls of four say nothing of a member of four. */
+static void a_signature_that_was_seen_counts_until_one_is_missing(void **state) {
+        cleanup_trial_ Trial t;
+
+        trial_init(&t);
+        t.config.duration = 3 * SECOND;
+        t.config.require_signing = true;
+        t.p.was_signing = true;
+        assert_int_equal(head(&t, 1206), PROBATION_WAIT);
+        t.sample.signing = TRI_YES;
+        t.sample.signed_height = 1207;
+        assert_int_equal(head(&t, 1207), PROBATION_WAIT);
+        t.sample.signing = TRI_UNKNOWN;
+        t.sample.signed_height = CHAIN_UNKNOWN;
+        assert_int_equal(head(&t, 1208), PROBATION_WAIT);
+        t.sample.signing = TRI_NO;
+        assert_int_equal(head(&t, 1209), PROBATION_WAIT);
+        assert_says(&t, "waiting for a signature of ours");
+        t.sample.signing = TRI_UNKNOWN;
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(head(&t, 1210 + i), PROBATION_WAIT);
+        assert_int_equal(head(&t, 1213), PROBATION_PASS);
+}
+
 static void it_waits_while_an_operator_keeps_the_unit_stopped(void **state) {
         cleanup_trial_ Trial t;
 
@@ -424,6 +448,7 @@ int main(void) {
                 cmocka_unit_test(references_must_agree_beyond_the_old_head),
                 cmocka_unit_test(references_that_are_all_silent_are_no_obstacle),
                 cmocka_unit_test(a_validator_must_sign_again_if_it_signed_before),
+                cmocka_unit_test(a_signature_that_was_seen_counts_until_one_is_missing),
                 cmocka_unit_test(it_waits_while_an_operator_keeps_the_unit_stopped),
                 cmocka_unit_test(the_moment_between_the_halves_of_a_restart_is_no_end),
                 cmocka_unit_test(what_is_not_good_in_time_fails_and_says_what_is_missing),
