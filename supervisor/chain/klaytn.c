@@ -143,9 +143,11 @@ static int absorb_address(const char *name, ChainSample *sample, int status, con
         r = evm_hex_text(name, "our address", result, ADDRESS_DIGITS, &address, reterr);
         if (r < 0)
                 return r;
-        if (strspn(address + 2, "0") ==
-            ADDRESS_DIGITS) /* the node has not loaded its key yet, or has none */
+        if (strspn(address + 2, "0") == ADDRESS_DIGITS) { /* the node has not loaded its key yet */
+                sample->unsettled = true;
                 return 0;
+        }
+        sample->unsettled = false; /* the other way to ask may have said so */
         free(sample->validator);
         sample->validator = TAKE_PTR(address);
         return 0;

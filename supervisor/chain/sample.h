@@ -40,6 +40,7 @@ typedef struct ChainSample {
         Tristate signing;           /* did we sign the newest block that tells */
         int64_t signed_height;      /* the highest height that the chain shows we signed */
         int64_t blocks_to_proposal; /* until our next proposal slot, where the chain tells */
+        bool unsettled;             /* the node said that it does not know a fixed fact yet: ask again */
 
         /* How the sample is being filled; of no meaning to who reads it. */
         unsigned want;             /* ChainWant bits; set before the first request */

@@ -186,7 +186,7 @@ static void monitor_take(Monitor *m, ChainSample *sample) {
         drop_other_chain(m, sample);
         doubt_leap(m, sample);
         chain_sample_move(&m->sample, sample);
-        if (!m->sample.answered || m->sample.error)
+        if (!m->sample.answered || m->sample.error || m->sample.unsettled)
                 m->since_fixed = 0; /* something was not told, or who answers next is another process */
         else if (m->since_fixed++ >= FIXED_EVERY)
                 m->since_fixed = 0;

@@ -12,7 +12,7 @@ typedef struct Node {
         unsigned chain_id;
         Reply reply; /* REPLY_BODY: it works */
         const char *rubbish;
-        unsigned heads, versions; /* how often it was asked */
+        unsigned addresses, heads, versions; /* how often it was asked */
 } Node;
 
 typedef struct Context {
@@ -43,14 +43,17 @@ static Reply node_answer(Loopback *server, const char *request, char **text, voi
                 n->heads++;
                 n->height += n->advances;
         }
-        if (strstr(request, "eth_getBlockByNumber")) {
+        if (strstr(request, "_getBlockByNumber")) {
                 int64_t height = params ? strtoll(params + 13, NULL, 16) : n->height;
 
                 r = asprintf(text,
                              "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"number\":\"0x%" PRIx64
                              "\",\"hash\":\"0x%c%015" PRIx64 "%s\",\"timestamp\":\"0x1\"}}",
                              height, n->fork, height, zeros);
-        } else if (strstr(request, "eth_chainId"))
+        } else if (strstr(request, "governance_nodeAddress"))
+                r = asprintf(text, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"0x%040x\"}",
+                             n->addresses++ < 3 ? 0 : 0xa1);
+        else if (strstr(request, "eth_chainId"))
                 r = asprintf(text, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"0x%x\"}", n->chain_id);
         else if (strstr(request, "net_peerCount"))
                 r = asprintf(text, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"0x4\"}");
@@ -218,6 +221,20 @@ static void fixed_facts_are_asked_again_only_of_a_new_process(void **state) {
         await_polls(c, 5);
         assert_int_equal(c->node.versions, 2);
         assert_string_equal(monitor_sample(c->monitor)->client_version, "toy/2");
+}
+
+/* Else a council member that was just restarted would seem to sign nothing for a minute. */
+static void an_address_that_the_node_does_not_know_yet_is_asked_again(void **state) {
+        Context *c = *state;
+
+        free(c->config.family);
+        c->config.family = strdup("klaytn");
+        c->node.advances = true;
+        watch(c);
+        await_polls(c, 10);
+        assert_string_equal(monitor_sample(c->monitor)->validator,
+                            "0x00000000000000000000000000000000000000a1");
+        assert_int_equal(c->node.addresses, 4);
 }
 
 static void a_silent_rpc_is_given_up_in_time_and_never_asked_twice_at_once(void **state) {
@@ -434,6 +451,8 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(a_node_that_advances_becomes_healthy, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(fixed_facts_are_asked_again_only_of_a_new_process, set_up,
                                                 tear_down),
+                cmocka_unit_test_setup_teardown(an_address_that_the_node_does_not_know_yet_is_asked_again,
+                                                set_up, tear_down),
                 cmocka_unit_test_setup_teardown(
                         a_silent_rpc_is_given_up_in_time_and_never_asked_twice_at_once, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(rubbish_is_named_with_the_endpoint, set_up, tear_down),
