@@ -14,6 +14,7 @@
 #include "chain/family.h"
 #include "util/message-ids.h"
 #include "guard/check.h"
+#include "snapshot/exchange.h"
 #include "unit/launch-record.h"
 #include "upgrade/executable.h"
 #include "upgrade/invocation.h"
@@ -126,7 +127,7 @@ static bool same_file(const struct stat *a, const struct stat *b) {
 
 /* Verifies the whole release; @binary is who the binary was before its bytes were hashed. */
 static int verify_release(Launch *l, struct stat *binary, Fault *reterr) {
-        cleanup_(manifest_freep) Manifest *manifest = NULL;
+        cleanup_(release_manifest_freep) ReleaseManifest *manifest = NULL;
         char staged[SHA256_HEX_SIZE];
         cleanup_fd_ int fd = -1;
         int r;
@@ -134,7 +135,7 @@ static int verify_release(Launch *l, struct stat *binary, Fault *reterr) {
         r = read_staged(l, staged, reterr);
         if (r < 0)
                 return r;
-        r = manifest_read(l->release_fd, &manifest, reterr);
+        r = release_manifest_read(l->release_fd, &manifest, reterr);
         if (r < 0)
                 return fault_prefix(reterr, r, "Release %s is not what was staged, stage it again",
                                     l->version);
@@ -154,11 +155,11 @@ static int verify_release(Launch *l, struct stat *binary, Fault *reterr) {
         if (fd < 0 || fstat(fd, binary) < 0)
                 return fault_errno(reterr, fd < 0 ? fd : -errno, "Failed to open the binary '%s'",
                                    l->invocation.binary);
-        if (!manifest_find(manifest, l->invocation.path))
+        if (!release_manifest_find(manifest, l->invocation.path))
                 return fault_set(reterr, -EBADMSG,
                                  "The binary '%s' is not listed in the MANIFEST of release %s",
                                  l->invocation.path, l->version);
-        r = manifest_verify(manifest, l->release_fd, reterr);
+        r = release_manifest_verify(manifest, l->release_fd, reterr);
         return r < 0 ? fault_prefix(reterr, r, "Release %s is not what was staged, stage it again",
                                     l->version)
                      : 0;
@@ -254,6 +255,20 @@ static int become_node(const Launch *l, const struct stat *verified, Fault *rete
         return executable_explain(l->invocation.binary, -errno, reterr);
 }
 
+/* musterd takes the permit away before an exchange; a person may have given it back in the middle. */
+static int check_exchange(const Launch *l, Fault *reterr) {
+        const char *slash = strrchr(l->subject.data, '/');
+        int r = exchange_is_half_done(l->state_fd, slash + 1);
+
+        if (r > 0)
+                return fault_set(
+                        reterr, GUARD_E_REFUSED,
+                        "its data is half exchanged with a snapshot or a backup: let musterd finish "
+                        "it ('musterctl status %s' says how far it is)",
+                        l->name);
+        return r < 0 ? fault_errno(reterr, r, "Failed to look for an interrupted exchange") : 0;
+}
+
 static int launch(Launch *l, Fault *reterr) {
         GuardReport report;
         struct stat binary;
@@ -268,6 +283,8 @@ static int launch(Launch *l, Fault *reterr) {
                 r = read_subject(l, reterr);
         if (r == 0)
                 r = verify_release(l, &binary, reterr);
+        if (r == 0)
+                r = check_exchange(l, reterr);
         if (r == 0)
                 r = guard_check(&l->subject, &report, reterr);
         return r == 0 ? become_node(l, &binary, reterr) : r;

@@ -61,7 +61,7 @@ static int open_release(const char *release, Fault *reterr) {
 }
 
 int probe_files(const char *release, Fault *reterr) {
-        cleanup_(manifest_freep) Manifest *manifest = NULL;
+        cleanup_(release_manifest_freep) ReleaseManifest *manifest = NULL;
         const char *slash = strrchr(release, '/');
         cleanup_fd_ int fd = -1;
         int r;
@@ -69,9 +69,9 @@ int probe_files(const char *release, Fault *reterr) {
         fd = open_release(release, reterr);
         if (fd < 0)
                 return fd;
-        r = manifest_read(fd, &manifest, reterr);
+        r = release_manifest_read(fd, &manifest, reterr);
         if (r >= 0)
-                r = manifest_verify(manifest, fd, reterr);
+                r = release_manifest_verify(manifest, fd, reterr);
         return r < 0 ? fault_prefix(reterr, r,
                                     "Release %s is not what was staged, 'musterctl discard' it and stage it "
                                     "again",

@@ -14,9 +14,9 @@ void invocation_done(Invocation *invocation) {
         *invocation = (Invocation){ 0 };
 }
 
-static int check_digest(const Manifest *manifest, const char *name, const char *text, size_t size,
+static int check_digest(const ReleaseManifest *manifest, const char *name, const char *text, size_t size,
                         Fault *reterr) {
-        const ManifestEntry *entry = manifest_find(manifest, name);
+        const ReleaseEntry *entry = release_manifest_find(manifest, name);
         char digest[SHA256_HEX_SIZE];
         int r;
 
@@ -33,7 +33,7 @@ static int check_digest(const Manifest *manifest, const char *name, const char *
 }
 
 /* Every line is an item, an empty one too. No such file: none. */
-static int read_lines(int release_dirfd, const char *name, const Manifest *manifest, char ***ret,
+static int read_lines(int release_dirfd, const char *name, const ReleaseManifest *manifest, char ***ret,
                       Fault *reterr) {
         cleanup_free_ char *text = NULL;
         cleanup_strv_ char **lines = calloc(1, sizeof *lines);
@@ -78,8 +78,8 @@ static int check_environment(char **lines, Fault *reterr) {
         return 0;
 }
 
-int invocation_read(int release_dirfd, const char *release_path, const Manifest *manifest, Invocation *ret,
-                    Fault *reterr) {
+int invocation_read(int release_dirfd, const char *release_path, const ReleaseManifest *manifest,
+                    Invocation *ret, Fault *reterr) {
         cleanup_invocation_ Invocation v = { 0 };
         int r;
 

@@ -23,8 +23,8 @@ void invocation_done(Invocation *invocation);
  * @manifest (may be NULL) the bytes read must be the ones that it lists.
  * -EBADMSG with file and line of what is wrong.
  */
-int invocation_read(int release_dirfd, const char *release_path, const Manifest *manifest, Invocation *ret,
-                    Fault *reterr);
+int invocation_read(int release_dirfd, const char *release_path, const ReleaseManifest *manifest,
+                    Invocation *ret, Fault *reterr);
 
 /* @base without MUSTER_* and without what the release sets, then the release's. An owned strv. */
 int invocation_environment(const Invocation *invocation, char *const *base, char ***ret);

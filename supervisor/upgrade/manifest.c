@@ -48,7 +48,7 @@ bool release_path_is_valid(const char *path) {
         }
 }
 
-Manifest *manifest_free(Manifest *manifest) {
+ReleaseManifest *release_manifest_free(ReleaseManifest *manifest) {
         if (!manifest)
                 return NULL;
         for (size_t i = 0; i < manifest->n_entries; i++)
@@ -60,11 +60,11 @@ Manifest *manifest_free(Manifest *manifest) {
 }
 
 static int entry_compare(const void *a, const void *b) {
-        return strcmp(((const ManifestEntry *) a)->path, ((const ManifestEntry *) b)->path);
+        return strcmp(((const ReleaseEntry *) a)->path, ((const ReleaseEntry *) b)->path);
 }
 
-const ManifestEntry *manifest_find(const Manifest *manifest, const char *path) {
-        ManifestEntry key = { .path = (char *) path };
+const ReleaseEntry *release_manifest_find(const ReleaseManifest *manifest, const char *path) {
+        ReleaseEntry key = { .path = (char *) path };
 
         if (manifest->n_entries == 0)
                 return NULL;
@@ -72,11 +72,11 @@ const ManifestEntry *manifest_find(const Manifest *manifest, const char *path) {
 }
 
 /* Takes ownership of @path also on failure. */
-static int manifest_add(Manifest *m, char *path, mode_t mode, uint64_t size, const char *digest) {
-        ManifestEntry *e;
+static int manifest_add(ReleaseManifest *m, char *path, mode_t mode, uint64_t size, const char *digest) {
+        ReleaseEntry *e;
 
         if ((m->n_entries & (m->n_entries - 1)) == 0) { /* grow at the powers of two */
-                ManifestEntry *larger =
+                ReleaseEntry *larger =
                         reallocarray(m->entries, m->n_entries ? m->n_entries * 2 : 1, sizeof *larger);
 
                 if (!larger) {
@@ -86,16 +86,16 @@ static int manifest_add(Manifest *m, char *path, mode_t mode, uint64_t size, con
                 m->entries = larger;
         }
         e = &m->entries[m->n_entries++];
-        *e = (ManifestEntry){ .path = path, .mode = mode, .size = size };
+        *e = (ReleaseEntry){ .path = path, .mode = mode, .size = size };
         if (digest)
                 memcpy(e->digest, digest, sizeof e->digest);
         return 0;
 }
 
-static int walk_directory(int dirfd, const char *prefix, Manifest *m, Fault *reterr);
+static int walk_directory(int dirfd, const char *prefix, ReleaseManifest *m, Fault *reterr);
 
 /* One name of a directory: recurses, or adds a file without its digest. */
-static int walk_name(int dirfd, const char *prefix, const char *name, Manifest *m, Fault *reterr) {
+static int walk_name(int dirfd, const char *prefix, const char *name, ReleaseManifest *m, Fault *reterr) {
         cleanup_free_ char *path = NULL;
         cleanup_fd_ int fd = -1;
         struct stat st;
@@ -129,7 +129,7 @@ static int walk_name(int dirfd, const char *prefix, const char *name, Manifest *
         return walk_directory(fd, path, m, reterr);
 }
 
-static int walk_directory(int dirfd, const char *prefix, Manifest *m, Fault *reterr) {
+static int walk_directory(int dirfd, const char *prefix, ReleaseManifest *m, Fault *reterr) {
         cleanup_closedir_ DIR *dir = NULL;
         struct dirent *entry;
         int r;
@@ -146,8 +146,8 @@ static int walk_directory(int dirfd, const char *prefix, Manifest *m, Fault *ret
 }
 
 /* What is there, sorted, without digests. */
-static int manifest_walk(int release_dirfd, Manifest **ret, Fault *reterr) {
-        cleanup_(manifest_freep) Manifest *m = calloc(1, sizeof *m);
+static int manifest_walk(int release_dirfd, ReleaseManifest **ret, Fault *reterr) {
+        cleanup_(release_manifest_freep) ReleaseManifest *m = calloc(1, sizeof *m);
         int r;
 
         if (!m)
@@ -173,7 +173,7 @@ static int hash_file(int release_dirfd, const char *path, char digest[static SHA
         return r < 0 ? fault_errno(reterr, r, "Failed to read '%s'", path) : 0;
 }
 
-static int manifest_format(const Manifest *m, char **ret, size_t *ret_size) {
+static int manifest_format(const ReleaseManifest *m, char **ret, size_t *ret_size) {
         cleanup_free_ char *text = NULL;
         size_t size;
         FILE *f;
@@ -183,7 +183,7 @@ static int manifest_format(const Manifest *m, char **ret, size_t *ret_size) {
                 return -ENOMEM;
         fprintf(f, HEADER VERSION_KEY "%s\n", m->version);
         for (size_t i = 0; i < m->n_entries; i++) {
-                const ManifestEntry *e = &m->entries[i];
+                const ReleaseEntry *e = &m->entries[i];
 
                 fprintf(f, "%s %04o %" PRIu64 " %s\n", e->digest, (unsigned) e->mode, e->size, e->path);
         }
@@ -194,8 +194,8 @@ static int manifest_format(const Manifest *m, char **ret, size_t *ret_size) {
         return 0;
 }
 
-int manifest_create(int release_dirfd, const char *version, Manifest **ret, Fault *reterr) {
-        cleanup_(manifest_freep) Manifest *m = NULL;
+int release_manifest_create(int release_dirfd, const char *version, ReleaseManifest **ret, Fault *reterr) {
+        cleanup_(release_manifest_freep) ReleaseManifest *m = NULL;
         cleanup_free_ char *text = NULL;
         size_t size;
         int r;
@@ -210,7 +210,7 @@ int manifest_create(int release_dirfd, const char *version, Manifest **ret, Faul
         if (!m->version)
                 return -ENOMEM;
         for (size_t i = 0; i < m->n_entries; i++) {
-                ManifestEntry *e = &m->entries[i];
+                ReleaseEntry *e = &m->entries[i];
 
                 r = hash_file(release_dirfd, e->path, e->digest, &e->size, reterr);
                 if (r < 0)
@@ -238,7 +238,7 @@ static int bad_line(Fault *reterr, size_t line, const char *expected) {
 }
 
 /* "SHA256 MODE SIZE PATH" with the newline already cut. */
-static int parse_entry(char *s, size_t line, Manifest *m, Fault *reterr) {
+static int parse_entry(char *s, size_t line, ReleaseManifest *m, Fault *reterr) {
         char *mode, *size, *path, *copy;
         uint64_t bytes;
 
@@ -265,7 +265,7 @@ static int parse_entry(char *s, size_t line, Manifest *m, Fault *reterr) {
         return manifest_add(m, copy, (mode_t) strtoul(mode, NULL, 8), bytes, s);
 }
 
-static int parse_lines(char *text, Manifest *m, Fault *reterr) {
+static int parse_lines(char *text, ReleaseManifest *m, Fault *reterr) {
         size_t line = 1;
         char *next;
         int r;
@@ -294,8 +294,8 @@ static int parse_lines(char *text, Manifest *m, Fault *reterr) {
         return m->version ? 0 : bad_line(reterr, 2, "'" VERSION_KEY "VERSION'");
 }
 
-int manifest_read(int release_dirfd, Manifest **ret, Fault *reterr) {
-        cleanup_(manifest_freep) Manifest *m = calloc(1, sizeof *m);
+int release_manifest_read(int release_dirfd, ReleaseManifest **ret, Fault *reterr) {
+        cleanup_(release_manifest_freep) ReleaseManifest *m = calloc(1, sizeof *m);
         cleanup_free_ char *text = NULL;
         size_t size;
         int r;
@@ -320,8 +320,7 @@ int manifest_read(int release_dirfd, Manifest **ret, Fault *reterr) {
         return 0;
 }
 
-static int verify_entry(const ManifestEntry *want, const ManifestEntry *is, int release_dirfd,
-                        Fault *reterr) {
+static int verify_entry(const ReleaseEntry *want, const ReleaseEntry *is, int release_dirfd, Fault *reterr) {
         char digest[SHA256_HEX_SIZE];
         uint64_t size;
         int r;
@@ -341,8 +340,8 @@ static int verify_entry(const ManifestEntry *want, const ManifestEntry *is, int 
         return 0;
 }
 
-int manifest_verify(const Manifest *manifest, int release_dirfd, Fault *reterr) {
-        cleanup_(manifest_freep) Manifest *found = NULL;
+int release_manifest_verify(const ReleaseManifest *manifest, int release_dirfd, Fault *reterr) {
+        cleanup_(release_manifest_freep) ReleaseManifest *found = NULL;
         size_t i;
         int r;
 
@@ -351,7 +350,7 @@ int manifest_verify(const Manifest *manifest, int release_dirfd, Fault *reterr) 
                 return r == -EINVAL ? -EBADMSG : r;
         for (i = 0; i < manifest->n_entries && i < found->n_entries;
              i++) { /* both sorted: in step while equal */
-                const ManifestEntry *want = &manifest->entries[i], *is = &found->entries[i];
+                const ReleaseEntry *want = &manifest->entries[i], *is = &found->entries[i];
                 int c = strcmp(want->path, is->path);
 
                 if (c < 0)

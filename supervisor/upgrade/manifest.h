@@ -25,34 +25,34 @@
 #define RELEASE_ARGUMENTS   "arguments"
 #define RELEASE_ENVIRONMENT "environment"
 
-typedef struct ManifestEntry {
+typedef struct ReleaseEntry {
         char digest[65];
         mode_t mode;
         uint64_t size;
         char *path;
-} ManifestEntry;
+} ReleaseEntry;
 
-typedef struct Manifest {
+typedef struct ReleaseManifest {
         char *version;
         char digest[65]; /* of the MANIFEST file itself */
-        ManifestEntry *entries;
+        ReleaseEntry *entries;
         size_t n_entries;
-} Manifest;
+} ReleaseManifest;
 
 /* Hashes every file below @release_dirfd and writes MANIFEST durably. Symlinks, devices etc. are -EINVAL. */
-int manifest_create(int release_dirfd, const char *version, Manifest **ret, Fault *reterr);
+int release_manifest_create(int release_dirfd, const char *version, ReleaseManifest **ret, Fault *reterr);
 
 /* Parses MANIFEST; -EBADMSG with the line and what was expected. */
-int manifest_read(int release_dirfd, Manifest **ret, Fault *reterr);
+int release_manifest_read(int release_dirfd, ReleaseManifest **ret, Fault *reterr);
 
 /*
  * Every listed file is there with that mode, size and digest, and nothing else
  * is. -EBADMSG with the path and what differs; other errors of the disk as they are.
  */
-int manifest_verify(const Manifest *manifest, int release_dirfd, Fault *reterr);
+int release_manifest_verify(const ReleaseManifest *manifest, int release_dirfd, Fault *reterr);
 
 /* The entry of @path, or NULL; borrowed. */
-const ManifestEntry *manifest_find(const Manifest *manifest, const char *path);
+const ReleaseEntry *release_manifest_find(const ReleaseManifest *manifest, const char *path);
 
 /* Whether @path may stand in a MANIFEST: the rules above. */
 bool release_path_is_valid(const char *path);
@@ -61,5 +61,5 @@ bool release_path_is_valid(const char *path);
  */
 int release_open(int release_dirfd, const char *path, int flags);
 
-Manifest *manifest_free(Manifest *manifest); /* returns NULL */
-DEFINE_CLEANUP(Manifest *, manifest_free)
+ReleaseManifest *release_manifest_free(ReleaseManifest *manifest); /* returns NULL */
+DEFINE_CLEANUP(ReleaseManifest *, release_manifest_free)

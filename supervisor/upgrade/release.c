@@ -196,7 +196,7 @@ static int same_command(int tree, const StageOrder *o, bool *ret) {
 /* releases/VERSION is there: the same again is success, after it was verified; anything else an error. */
 static int accept_existing(int tree, int releases_dirfd, const StageOrder *o, const FetchLimits *limits,
                            ReleaseResult *ret, Fault *reterr) {
-        cleanup_(manifest_freep) Manifest *m = NULL;
+        cleanup_(release_manifest_freep) ReleaseManifest *m = NULL;
         cleanup_origin_ Origin origin = { 0 };
         char sha256[65];
         bool same;
@@ -211,11 +211,11 @@ static int accept_existing(int tree, int releases_dirfd, const StageOrder *o, co
         if (!str_eq(sha256, o->sha256))
                 return other_content(o, "another archive", reterr);
         worker_progress(true, "verifying the files of version %s", o->version);
-        r = manifest_read(tree, &m, reterr);
+        r = release_manifest_read(tree, &m, reterr);
         if (r >= 0 && !str_eq(m->version, o->version))
                 r = fault_set(reterr, -EBADMSG, "its MANIFEST is of version '%s'", m->version);
         if (r >= 0)
-                r = manifest_verify(m, tree, reterr);
+                r = release_manifest_verify(m, tree, reterr);
         if (r < 0)
                 return fault_prefix(reterr, r, "Version '%s' is staged but damaged: 'musterctl discard' it",
                                     o->version);
@@ -279,7 +279,7 @@ static int obtain(int partial, const StageOrder *o, const FetchLimits *limits, O
 static int build(int partial, int archive_fd, const StageOrder *o, const char *source, ReleaseResult *ret,
                  Fault *reterr) {
         cleanup_(unpack_result_done) UnpackResult unpacked = { 0 };
-        cleanup_(manifest_freep) Manifest *m = NULL;
+        cleanup_(release_manifest_freep) ReleaseManifest *m = NULL;
         cleanup_fd_ int tree = -1;
         const UnpackOptions options = { .binary = o->binary,
                                         .progress = show_unpack,
@@ -304,7 +304,7 @@ static int build(int partial, int archive_fd, const StageOrder *o, const char *s
         if (r < 0)
                 return r;
         worker_progress(true, "100%% unpacking %s: writing to disk", short_name(source));
-        r = manifest_create(tree, o->version, &m, reterr);
+        r = release_manifest_create(tree, o->version, &m, reterr);
         if (r >= 0)
                 r = tree_fsync(tree, reterr);
         if (r < 0)

@@ -38,18 +38,18 @@ static int scratch(void) {
 }
 
 static void check_tree(int tree, const UnpackResult *result) {
-        cleanup_(manifest_freep) Manifest *m = NULL;
+        cleanup_(release_manifest_freep) ReleaseManifest *m = NULL;
         cleanup_fault_ Fault fault = { 0 };
         uint64_t bytes = 0;
 
-        assert(manifest_create(tree, "1", &m, &fault) == 0);
+        assert(release_manifest_create(tree, "1", &m, &fault) == 0);
         for (size_t i = 0; i < m->n_entries; i++) {
                 assert(m->entries[i].mode == 0644 || m->entries[i].mode == 0755);
                 bytes += m->entries[i].size;
         }
         assert(bytes <= BYTES && m->n_entries <= FILES && m->n_entries == result->files &&
                bytes == result->bytes);
-        assert(manifest_find(m, result->binary)->mode == 0755);
+        assert(release_manifest_find(m, result->binary)->mode == 0755);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -16,15 +16,15 @@ static void fill(int dir) {
 
 static void what_was_written_is_read_and_verifies(void **state) {
         const Scratch *s = *state;
-        cleanup_(manifest_freep) Manifest *made = NULL, *read = NULL;
+        cleanup_(release_manifest_freep) ReleaseManifest *made = NULL, *read = NULL;
         cleanup_fault_ Fault fault = { 0 };
         cleanup_free_ char *text = NULL;
         char digest[SHA256_HEX_SIZE];
         size_t size;
 
         fill(s->fd);
-        assert_int_equal(manifest_create(s->fd, "1.0", &made, &fault), 0);
-        assert_int_equal(manifest_read(s->fd, &read, &fault), 0);
+        assert_int_equal(release_manifest_create(s->fd, "1.0", &made, &fault), 0);
+        assert_int_equal(release_manifest_read(s->fd, &read, &fault), 0);
         assert_string_equal(read->version, "1.0");
         assert_int_equal(read->n_entries, 5);
         assert_string_equal(made->digest, read->digest);
@@ -33,14 +33,14 @@ static void what_was_written_is_read_and_verifies(void **state) {
         assert_string_equal(digest, read->digest);
         for (size_t i = 1; i < read->n_entries; i++)
                 assert_true(strcmp(read->entries[i - 1].path, read->entries[i].path) < 0);
-        assert_int_equal(manifest_find(read, "bin/kcn")->mode, 0755);
-        assert_int_equal(manifest_find(read, "bin/lib/a b")->size, 17);
-        assert_null(manifest_find(read, "bin"));
-        assert_int_equal(manifest_verify(read, s->fd, &fault), 0);
+        assert_int_equal(release_manifest_find(read, "bin/kcn")->mode, 0755);
+        assert_int_equal(release_manifest_find(read, "bin/lib/a b")->size, 17);
+        assert_null(release_manifest_find(read, "bin"));
+        assert_int_equal(release_manifest_verify(read, s->fd, &fault), 0);
 
         /* made again over an unchanged tree it is the same, byte by byte: staging is idempotent */
-        made = manifest_free(made);
-        assert_int_equal(manifest_create(s->fd, "1.0", &made, &fault), 0);
+        made = release_manifest_free(made);
+        assert_int_equal(release_manifest_create(s->fd, "1.0", &made, &fault), 0);
         assert_string_equal(made->digest, read->digest);
 }
 
@@ -102,16 +102,16 @@ static void every_change_is_noticed_and_named(void **state) {
         const Scratch *s = *state;
 
         for (size_t i = 0; i < ELEMENTSOF(changes); i++) {
-                cleanup_(manifest_freep) Manifest *m = NULL;
+                cleanup_(release_manifest_freep) ReleaseManifest *m = NULL;
                 cleanup_fault_ Fault fault = { 0 };
                 cleanup_fd_ int dir = -1;
 
                 assert_int_equal(mkdirat(s->fd, "tree", 0755), 0);
                 dir = openat(s->fd, "tree", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 fill(dir);
-                assert_int_equal(manifest_create(dir, "1.0", &m, &fault), 0);
+                assert_int_equal(release_manifest_create(dir, "1.0", &m, &fault), 0);
                 changes[i].make(dir);
-                assert_int_equal(manifest_verify(m, dir, &fault), -EBADMSG);
+                assert_int_equal(release_manifest_verify(m, dir, &fault), -EBADMSG);
                 assert_says(&fault, changes[i].says);
                 assert_int_equal(tree_remove(s->fd, "tree", &fault), 0);
         }
@@ -119,12 +119,12 @@ static void every_change_is_noticed_and_named(void **state) {
 
 static void a_link_is_not_put_into_a_manifest(void **state) {
         const Scratch *s = *state;
-        cleanup_(manifest_freep) Manifest *m = NULL;
+        cleanup_(release_manifest_freep) ReleaseManifest *m = NULL;
         cleanup_fault_ Fault fault = { 0 };
 
         fill(s->fd);
         add_link(s->fd);
-        assert_int_equal(manifest_create(s->fd, "1.0", &m, &fault), -EINVAL);
+        assert_int_equal(release_manifest_create(s->fd, "1.0", &m, &fault), -EINVAL);
         assert_says(&fault, "'bin/link'");
         assert_int_equal(faccessat(s->fd, MANIFEST_NAME, F_OK, 0), -1);
 }
@@ -164,21 +164,21 @@ static void a_malformed_manifest_is_refused_with_its_line(void **state) {
         const Scratch *s = *state;
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
-                cleanup_(manifest_freep) Manifest *m = NULL;
+                cleanup_(release_manifest_freep) ReleaseManifest *m = NULL;
                 cleanup_fault_ Fault fault = { 0 };
 
                 put_text(s->fd, MANIFEST_NAME, bad[i].text);
-                assert_int_equal(manifest_read(s->fd, &m, &fault), -EBADMSG);
+                assert_int_equal(release_manifest_read(s->fd, &m, &fault), -EBADMSG);
                 assert_null(m);
                 assert_says(&fault, bad[i].says);
         }
         {
-                cleanup_(manifest_freep) Manifest *m = NULL;
+                cleanup_(release_manifest_freep) ReleaseManifest *m = NULL;
                 cleanup_fault_ Fault fault = { 0 };
                 static const char nul[] = HEAD D " 0644 0 a\0b\n";
 
                 put_file(s->fd, MANIFEST_NAME, nul, sizeof nul - 1, 0644);
-                assert_int_equal(manifest_read(s->fd, &m, &fault), -EBADMSG);
+                assert_int_equal(release_manifest_read(s->fd, &m, &fault), -EBADMSG);
                 assert_says(&fault, "NUL byte at offset");
         }
 }

@@ -92,15 +92,15 @@ static bool there(const Bench *b, const char *name) {
 }
 
 static void assert_complete(const Bench *b, const char *version) {
-        cleanup_(manifest_freep) Manifest *m = NULL;
+        cleanup_(release_manifest_freep) ReleaseManifest *m = NULL;
         cleanup_fault_ Fault fault = { 0 };
         cleanup_fd_ int tree = release_open(b->releases, version, O_RDONLY | O_DIRECTORY);
 
         assert_true(tree >= 0);
-        assert_int_equal(manifest_read(tree, &m, &fault), 0);
+        assert_int_equal(release_manifest_read(tree, &m, &fault), 0);
         assert_string_equal(m->version, version);
         assert_int_equal(m->n_entries, 43);
-        assert_int_equal(manifest_verify(m, tree, &fault), 0);
+        assert_int_equal(release_manifest_verify(m, tree, &fault), 0);
 }
 
 static void a_release_is_laid_out_whole(void **state) {

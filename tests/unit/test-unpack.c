@@ -114,7 +114,7 @@ static void every_format_gives_the_same_tree(void **state) {
         char digest[65] = "";
 
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
-                cleanup_(manifest_freep) Manifest *m = NULL;
+                cleanup_(release_manifest_freep) ReleaseManifest *m = NULL;
                 cleanup_(unpack_result_done) UnpackResult result = { 0 };
                 cleanup_fault_ Fault fault = { 0 };
                 cleanup_fd_ int tree = -1;
@@ -125,11 +125,11 @@ static void every_format_gives_the_same_tree(void **state) {
                         fail_msg("%s: %s", kinds[i].name, fault.text);
                 assert_string_equal(result.binary, "kcn-1/bin/kcn");
                 assert_int_equal(result.files, 4);
-                assert_int_equal(manifest_create(tree, "1", &m, &fault), 0);
-                assert_int_equal(manifest_find(m, "kcn-1/bin/kcn")->mode, 0755);
-                assert_int_equal(manifest_find(m, "kcn-1/run.sh")->mode, 0755);
-                assert_int_equal(manifest_find(m, "kcn-1/conf/genesis.json")->mode, 0644);
-                assert_int_equal(manifest_find(m, "README")->mode, 0644);
+                assert_int_equal(release_manifest_create(tree, "1", &m, &fault), 0);
+                assert_int_equal(release_manifest_find(m, "kcn-1/bin/kcn")->mode, 0755);
+                assert_int_equal(release_manifest_find(m, "kcn-1/run.sh")->mode, 0755);
+                assert_int_equal(release_manifest_find(m, "kcn-1/conf/genesis.json")->mode, 0644);
+                assert_int_equal(release_manifest_find(m, "README")->mode, 0644);
                 assert_int_equal(fstatat(tree, "kcn-1/empty", &st, AT_SYMLINK_NOFOLLOW), 0);
                 assert_int_equal(st.st_mode, S_IFDIR | 0755);
                 if (i > 0)
