@@ -6,19 +6,18 @@
  * a prefix of what the source sent.
  */
 #include "http/fetch.h"
+#include "http/response.h"
 #include "util/disk.h"
 #include "util/durable.h"
 #include "util/text.h"
 #include "muster-build.h"
 
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <strings.h>
 #include <sys/stat.h>
 
-#define HEADERS_MAX (64 * 1024)
-#define COPY_STEP   (256 * 1024)
+#define COPY_STEP (256 * 1024)
 
 typedef struct Response {
         const FetchLimits *limits;
@@ -183,7 +182,7 @@ static int parse_content_range(const char *s, uint64_t asked, uint64_t *ret_tota
         return 0;
 }
 
-static bool is_redirect(long code) {
+bool response_is_redirect(long code) {
         return code == 301 || code == 302 || code == 303 || code == 307 || code == 308;
 }
 
@@ -270,7 +269,8 @@ static size_t on_body(char *data, size_t one, size_t size, void *userdata) {
         long code = 0;
 
         curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &code);
-        if (is_redirect(code)) { /* a page for people: of no use, but curl tells the target only after it */
+        if (response_is_redirect(code)) {
+                /* a page for people: of no use, but curl tells the target only after it */
                 r->page_bytes += size;
                 if (r->page_bytes <= HEADERS_MAX)
                         return size;
@@ -293,9 +293,7 @@ static size_t on_body(char *data, size_t one, size_t size, void *userdata) {
         return size;
 }
 
-/* If @line is the header @name, its value without blanks around replaces *field. False when memory ran out.
- */
-static bool take_header(const char *line, size_t size, const char *name, char **field) {
+bool response_take_header(const char *line, size_t size, const char *name, char **field) {
         size_t n = strlen(name);
         char *value;
 
@@ -334,9 +332,9 @@ static size_t on_header(char *line, size_t one, size_t size, void *userdata) {
         }
         if (size > 5 && memcmp(line, "HTTP/", 5) == 0)
                 forget_headers(r); /* those of an interim response */
-        if (!take_header(line, size, "ETag", &r->etag) ||
-            !take_header(line, size, "Content-Range", &r->range) ||
-            !take_header(line, size, "Content-Type", &r->type)) {
+        if (!response_take_header(line, size, "ETag", &r->etag) ||
+            !response_take_header(line, size, "Content-Range", &r->range) ||
+            !response_take_header(line, size, "Content-Type", &r->type)) {
                 r->outcome = -ENOMEM;
                 return 0;
         }
@@ -364,7 +362,7 @@ static int range_headers(CURL *curl, const FetchTarget *t, struct curl_slist **r
         return *ret ? 0 : -ENOMEM;
 }
 
-static void only_http(CURL *curl) {
+void response_only_http(CURL *curl) {
 #if LIBCURL_VERSION_NUM >= 0x075500
         curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
@@ -373,7 +371,7 @@ static void only_http(CURL *curl) {
 }
 
 static void set_options(CURL *curl, const FetchLimits *limits, Response *r, char *error) {
-        only_http(curl);
+        response_only_http(curl);
         curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
         curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
         curl_easy_setopt(curl, CURLOPT_USERAGENT, "muster/" MUSTER_VERSION);
@@ -424,7 +422,7 @@ static int request(const char *url, const FetchLimits *limits, FetchTarget *t, c
                 return -ENOMEM;
         code = curl_easy_perform(curl);
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        if (r.outcome == 0 && is_redirect(status)) {
+        if (r.outcome == 0 && response_is_redirect(status)) {
                 curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &next);
                 return next ? str_replace(ret_next, next)
                             : fault_set(reterr, FETCH_E_FAILED, "HTTP %ld without a place to go to", status);
