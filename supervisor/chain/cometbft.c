@@ -386,6 +386,7 @@ static const char *const version_arguments[] = { "version", NULL };
 static const char *const key_files[] = { "config/priv_validator_key.json", "config/node_key.json", NULL };
 static const char *const consensus_key_files[] = { "config/priv_validator_key.json", NULL };
 static const char *const state_files[] = { "data/priv_validator_state.json", NULL };
+static const char *const own_files[] = { "config", NULL };
 
 const ChainFamily chain_family_cometbft = {
         .name = "cometbft",
@@ -395,6 +396,7 @@ const ChainFamily chain_family_cometbft = {
         .key_files = key_files,
         .consensus_key_files = consensus_key_files,
         .state_files = state_files,
+        .own_files = own_files,
         .request = cometbft_request,
         .absorb = cometbft_absorb,
         .request_hash = cometbft_request_hash,

@@ -236,6 +236,8 @@ static const char *const key_files[] = {
 };
 
 static const char *const state_files[] = { NULL };
+static const char *const own_files[] = { "config.toml", "static-nodes.json", "geth/static-nodes.json",
+                                         "geth/config.toml", NULL };
 
 const ChainFamily chain_family_evm = {
         .name = "evm",
@@ -244,6 +246,7 @@ const ChainFamily chain_family_evm = {
         .version_arguments = version_arguments,
         .key_files = key_files,
         .state_files = state_files,
+        .own_files = own_files,
         .request = evm_request,
         .absorb = evm_absorb,
         .request_hash = evm_request_hash,

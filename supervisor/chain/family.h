@@ -30,6 +30,12 @@ typedef struct ChainFamily {
                 *state_files; /* signing state, likewise; the first one is what parse_position reads */
 
         /*
+         * What else is this node's own in its data directory, its configuration above
+         * all: no snapshot brings or takes it. Patterns likewise; NULL: nothing.
+         */
+        const char *const *own_files;
+
+        /*
          * The poll's @i-th request; 0 begins the sequence. 0, or 1 when there are no
          * more, -ENOMEM. Later requests depend on what @sample holds by now. Every
          * request is answered by absorb() before the next one is asked for; one that
@@ -62,6 +68,15 @@ const ChainFamily *chain_family_by_name(const char *name);
 
 /* Sets the four members of @subject that are the family's. */
 void chain_family_subject(const ChainFamily *family, GuardSubject *subject);
+
+/* All of them, NULL-terminated. */
+const ChainFamily *const *chain_families(void);
+
+/*
+ * What a snapshot must neither bring to a node nor take from it: keys, signing
+ * state, what else is its own, and the @operators patterns (may be NULL). Owned strv.
+ */
+int chain_family_protect(const ChainFamily *family, char *const *operators, char ***ret);
 
 /* "evm, klaytn, cometbft, exec": for error messages. */
 const char *chain_family_names(void);

@@ -299,6 +299,8 @@ static const char *const key_files[] = {
 };
 
 static const char *const state_files[] = { NULL };
+static const char *const own_files[] = { "static-nodes.json", "klay/static-nodes.json", "trusted-nodes.json",
+                                         "klay/trusted-nodes.json", NULL };
 
 const ChainFamily chain_family_klaytn = {
         .name = "klaytn",
@@ -307,6 +309,7 @@ const ChainFamily chain_family_klaytn = {
         .version_arguments = version_arguments,
         .key_files = key_files,
         .state_files = state_files,
+        .own_files = own_files,
         .request = klaytn_request,
         .absorb = klaytn_absorb,
         .request_hash = klaytn_request_hash,
