@@ -67,6 +67,10 @@ static void a_short_file_gets_its_defaults_from_the_family(void **state) {
         assert_int_equal(strv_length(c->version_command), 1);
         assert_int_equal(strv_length(c->command), 3);
         assert_null(c->chain_id);
+        assert_null(c->snapshot.prefix);
+        assert_null(c->snapshot.signers);
+        assert_true(c->snapshot.limit_rate == UINT64_MAX);
+        assert_true(c->snapshot.seed);
 }
 
 static void every_key_reaches_its_field(void **state) {
@@ -81,6 +85,7 @@ static void every_key_reaches_its_field(void **state) {
                 "nproc=infinity}\nbackup{policy=hook timeout=9s}\nprobation{start_timeout=1s duration=2s "
                 "timeout=3s "
                 "min_blocks=4 min_peers=5 max_restarts=6 require_references=false require_signing=no}\n"
+                "snapshot{prefix=\"chain/data//\" signers=/etc/muster/s limit_rate=100M seed=no}\n"
                 "reference a{url=\"https://a.example:1/x?y\" provider=p}\nreference "
                 "b{url=\"http://[::1]:2\" "
                 "provider=\"q r\"}\n");
@@ -120,6 +125,10 @@ static void every_key_reaches_its_field(void **state) {
         assert_int_equal(c->probation.max_restarts, 6);
         assert_false(c->probation.require_references);
         assert_false(c->probation.require_signing);
+        assert_string_equal(c->snapshot.prefix, "chain/data");
+        assert_string_equal(c->snapshot.signers, "/etc/muster/s");
+        assert_int_equal(c->snapshot.limit_rate, 100 << 20);
+        assert_false(c->snapshot.seed);
         assert_int_equal(c->n_references, 2);
         assert_string_equal(c->references[0].name, "a");
         assert_string_equal(c->references[0].url, "https://a.example:1/x?y");
@@ -241,6 +250,23 @@ static void data_lies_below_the_state_that_the_node_may_write(void **state) {
         good_but("data = state/data\n", "4: data: expected an absolute path");
         good_but("protect = { \"../x\" }", "4: protect: expected a file or pattern below");
         good_but("protect = { \"a:b\" }", "4: protect: expected a file or pattern below");
+}
+
+static void a_snapshot_comes_from_inside_of_its_archive(void **state) {
+        good_but("snapshot { prefix = \"/data\" }", "4: snapshot.prefix: expected the directory inside");
+        good_but("snapshot { prefix = \"../data\" }", "4: snapshot.prefix: expected the directory inside");
+        good_but("snapshot { prefix = \"a/../b\" }", "4: snapshot.prefix: expected the directory inside");
+        good_but("snapshot { prefix = \"a//b\" }", "4: snapshot.prefix: expected the directory inside");
+        good_but("snapshot { prefix = \"/\" }", "4: snapshot.prefix: expected the directory inside");
+        good_but("snapshot { prefix = \"\" }", "4: snapshot.prefix: expected the directory inside");
+        good_but("snapshot { signers = signers }", "4: snapshot.signers: expected an absolute path");
+        good_but("snapshot { limit_rate = 10 }",
+                 "4: snapshot.limit_rate: expected infinity or a number from");
+        good_but("snapshot { seed = perhaps }", "4: snapshot.seed: expected");
+        good_but("data = /var/lib/muster/nodes/n1/state/snapshots\n",
+                 "4: data: '/var/lib/muster/nodes/n1/state/snapshots' is");
+        good_but("data = /var/lib/muster/nodes/n1/state/set-aside-1\n",
+                 "4: data: '/var/lib/muster/nodes/n1/state/set-aside-1' is");
 }
 
 static void an_observed_unit_has_no_key_that_says_how_it_runs(void **state) {
@@ -561,6 +587,7 @@ int main(void) {
                 cmocka_unit_test(a_node_never_runs_as_root_or_as_muster),
                 cmocka_unit_test(the_environment_cannot_reach_around_the_release),
                 cmocka_unit_test(data_lies_below_the_state_that_the_node_may_write),
+                cmocka_unit_test(a_snapshot_comes_from_inside_of_its_archive),
                 cmocka_unit_test(an_observed_unit_has_no_key_that_says_how_it_runs),
                 cmocka_unit_test(nothing_unknown_or_repeated_is_taken_silently),
                 cmocka_unit_test(traps_of_the_parser_are_faults),

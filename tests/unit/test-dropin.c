@@ -18,11 +18,10 @@ static NodeConfig *node(const char *text) {
 
 static char *validator_of(const char *text) {
         cleanup_(node_config_freep) NodeConfig *c = node(text);
-        cleanup_free_ char *restore = NULL;
-        char *validator = NULL;
+        cleanup_dropins_ Dropins dropins = { 0 };
 
-        assert_int_equal(dropin_render(c, &validator, &restore, NULL), 0);
-        return validator;
+        assert_int_equal(dropin_render(c, &dropins, NULL), 0);
+        return TAKE_PTR(dropins.text[DROPIN_VALIDATOR]);
 }
 
 static void the_drop_ins_say_what_differs_by_node(void **state) {
@@ -32,10 +31,11 @@ static void the_drop_ins_say_what_differs_by_node(void **state) {
                 "kill=yes}\nrestart_delay=1500ms\n"
                 "limits{nofile=2048 memlock=1G nproc=infinity}\ncapabilities={CAP_IPC_LOCK,CAP_NET_RAW}\n"
                 "protect={a,\"b/*\"}\n");
-        cleanup_free_ char *validator = NULL, *restore = NULL;
-        const char *body;
+        cleanup_dropins_ Dropins dropins = { 0 };
+        const char *validator, *body;
 
-        assert_int_equal(dropin_render(c, &validator, &restore, NULL), 0);
+        assert_int_equal(dropin_render(c, &dropins, NULL), 0);
+        validator = dropins.text[DROPIN_VALIDATOR];
         assert_true(str_starts(
                 validator, "# Written by musterctl apply from /etc/muster/nodes.d/n1.conf; do not edit: use "
                            "systemctl edit validator@n1.service\n# muster-config-digest: "));
@@ -59,10 +59,19 @@ static void the_drop_ins_say_what_differs_by_node(void **state) {
                                   "Environment=\"MUSTER_DOMAIN=1\"\n"
                                   "Environment=\"MUSTER_DATA=/var/lib/muster/nodes/n1/state/data\"\n"
                                   "Environment=\"MUSTER_PROTECT=a:b/*\"\n");
-        assert_string_equal(strstr(restore, "[Service]"), "[Service]\n"
-                                                          "User=geth\n"
-                                                          "Group=geth\n"
-                                                          "ReadWritePaths=/var/lib/muster/nodes/n1/state\n");
+        assert_string_equal(strstr(dropins.text[DROPIN_RESTORE], "[Service]"),
+                            "[Service]\n"
+                            "User=geth\n"
+                            "Group=geth\n"
+                            "ReadWritePaths=/var/lib/muster/nodes/n1/state\n");
+        assert_string_equal(strstr(dropins.text[DROPIN_FETCH], "[Service]"),
+                            "[Service]\n"
+                            "User=geth\n"
+                            "Group=geth\n"
+                            "ReadWritePaths=/var/lib/muster/nodes/n1/state\n"
+                            "ReadOnlyPaths=\"-/var/lib/muster/nodes/n1/state/data\"\n"
+                            "ReadOnlyPaths=-/var/lib/muster/nodes/n1/state/guard\n"
+                            "ReadWritePaths=\"-/var/lib/muster/nodes/n1/state/data/.muster-incoming\"\n");
 }
 
 /* SIGKILL is an explicit policy; without it the template's SendSIGKILL=no must stay. */
@@ -80,23 +89,33 @@ static void values_cannot_break_out_of_their_line(void **state) {
         assert_non_null(strstr(validator, "\nEnvironment=\"MUSTER_DOMAIN=a%%n \\\"b\\\\ $HOME\"\n"));
 }
 
+static void a_path_with_blanks_and_quotes_stays_one_path(void **state) {
+        cleanup_(node_config_freep) NodeConfig *c =
+                node(SHORT "data=\"/var/lib/muster/nodes/n1/state/a \\\"%i\"\n");
+        cleanup_dropins_ Dropins dropins = { 0 };
+
+        assert_int_equal(dropin_render(c, &dropins, NULL), 0);
+        assert_non_null(strstr(dropins.text[DROPIN_FETCH],
+                               "\nReadOnlyPaths=\"-/var/lib/muster/nodes/n1/state/a \\\"%%i\"\n"));
+}
+
 /* A NodeConfig that did not come through the parser. */
 static void a_line_end_is_refused_even_here(void **state) {
         cleanup_(node_config_freep) NodeConfig *c = node(SHORT);
-        cleanup_free_ char *validator = NULL, *restore = NULL;
+        cleanup_dropins_ Dropins dropins = { 0 };
         cleanup_fault_ Fault fault = { 0 };
 
         assert_int_equal(str_replace(&c->chain_id, "x\nExecStart=/bin/sh"), 0);
-        assert_int_equal(dropin_render(c, &validator, &restore, &fault), -EINVAL);
+        assert_int_equal(dropin_render(c, &dropins, &fault), -EINVAL);
         assert_non_null(strstr(fault.text, "line end"));
-        assert_null(validator);
+        assert_null(dropins.text[DROPIN_VALIDATOR]);
 }
 
 static void an_observed_unit_gets_no_drop_in(void **state) {
         cleanup_(node_config_freep) NodeConfig *c = node("family=evm\nrpc=http://h\nunit=x.service\n");
-        cleanup_free_ char *validator = NULL, *restore = NULL;
+        cleanup_dropins_ Dropins dropins = { 0 };
 
-        assert_int_equal(dropin_render(c, &validator, &restore, NULL), -EINVAL);
+        assert_int_equal(dropin_render(c, &dropins, NULL), -EINVAL);
 }
 
 static void a_forgotten_apply_is_told_from_an_edit(void **state) {
@@ -148,20 +167,23 @@ static void clear(const char *dir, const char *below) {
         assert_int_equal(rmdir(path), 0);
 }
 
-static void both_units_must_have_theirs(void **state) {
+static void every_unit_must_have_its_own(void **state) {
         cleanup_(node_config_freep) NodeConfig *c = node(SHORT), *other = node(SHORT "user=other\n");
-        cleanup_free_ char *validator = NULL, *restore = NULL;
+        cleanup_dropins_ Dropins dropins = { 0 };
         char dir[] = "/tmp/test-dropin.XXXXXX";
         DropinState found;
 
         assert_non_null(mkdtemp(dir));
-        assert_int_equal(dropin_render(c, &validator, &restore, NULL), 0);
+        assert_int_equal(dropin_render(c, &dropins, NULL), 0);
         assert_int_equal(dropin_check_in(dir, c, &found, NULL), 0);
         assert_int_equal(found, DROPIN_MISSING);
-        put(dir, "validator@n1.service.d", validator);
+        put(dir, "validator@n1.service.d", dropins.text[DROPIN_VALIDATOR]);
         assert_int_equal(dropin_check_in(dir, c, &found, NULL), 0);
         assert_int_equal(found, DROPIN_MISSING);
-        put(dir, "muster-restore@n1.service.d", restore);
+        put(dir, "muster-restore@n1.service.d", dropins.text[DROPIN_RESTORE]);
+        assert_int_equal(dropin_check_in(dir, c, &found, NULL), 0);
+        assert_int_equal(found, DROPIN_MISSING);
+        put(dir, "muster-fetch@n1.service.d", dropins.text[DROPIN_FETCH]);
         assert_int_equal(dropin_check_in(dir, c, &found, NULL), 0);
         assert_int_equal(found, DROPIN_APPLIED);
         assert_int_equal(dropin_check_in(dir, other, &found, NULL), 0);
@@ -172,6 +194,7 @@ static void both_units_must_have_theirs(void **state) {
         assert_string_equal(dropin_state_to_string(found), "edited");
         clear(dir, "validator@n1.service.d");
         clear(dir, "muster-restore@n1.service.d");
+        clear(dir, "muster-fetch@n1.service.d");
         assert_int_equal(rmdir(dir), 0);
 }
 
@@ -180,11 +203,12 @@ int main(void) {
                 cmocka_unit_test(the_drop_ins_say_what_differs_by_node),
                 cmocka_unit_test(without_a_policy_nothing_is_ever_killed),
                 cmocka_unit_test(values_cannot_break_out_of_their_line),
+                cmocka_unit_test(a_path_with_blanks_and_quotes_stays_one_path),
                 cmocka_unit_test(a_line_end_is_refused_even_here),
                 cmocka_unit_test(an_observed_unit_gets_no_drop_in),
                 cmocka_unit_test(a_forgotten_apply_is_told_from_an_edit),
                 cmocka_unit_test(a_change_that_the_unit_does_not_see_is_not_stale),
-                cmocka_unit_test(both_units_must_have_theirs),
+                cmocka_unit_test(every_unit_must_have_its_own),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

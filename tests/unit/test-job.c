@@ -18,7 +18,8 @@ static UpgradeJob *job(JobKind kind, const char *from, UpgradeState state, const
 }
 
 static void kinds_have_names_that_round_trip(void **state) {
-        static const char *const names[] = { "stage", "upgrade", "rollback", "rehearse" };
+        static const char *const names[] = { "stage",    "upgrade", "rollback",
+                                             "rehearse", "restore", "snapshot" };
 
         assert_int_equal(ELEMENTSOF(names), _JOB_KIND_MAX);
         for (JobKind k = 0; k < _JOB_KIND_MAX; k++) {
@@ -68,7 +69,7 @@ static void a_job_owns_what_it_was_made_of(void **state) {
         assert_true(j->created_usec > 0 && j->created_usec == j->since_usec);
 }
 
-static void a_staging_rests_at_staged_and_a_rehearsal_when_it_was_rehearsed(void **state) {
+static void a_staging_and_a_snapshot_rest_at_staged_and_a_rehearsal_when_it_was_rehearsed(void **state) {
         for (JobKind k = 0; k < _JOB_KIND_MAX; k++)
                 for (UpgradeState s = _UPGRADE_NONE + 1; s < _UPGRADE_STATE_MAX; s++)
                         for (int rehearsed = 0; rehearsed < 2; rehearsed++) {
@@ -76,8 +77,8 @@ static void a_staging_rests_at_staged_and_a_rehearsal_when_it_was_rehearsed(void
                                 bool over = upgrade_state_is_end(s);
 
                                 assert_int_equal(json_put_bool(j->facts, "rehearsed", rehearsed), 0);
-                                if (s == UPGRADE_STAGED &&
-                                    (k == JOB_STAGE || (k == JOB_REHEARSE && rehearsed)))
+                                if (s == UPGRADE_STAGED && (k == JOB_STAGE || k == JOB_SNAPSHOT ||
+                                                            (k == JOB_REHEARSE && rehearsed)))
                                         over = true;
                                 assert_int_equal(upgrade_job_is_over(j), over);
                         }
@@ -125,6 +126,21 @@ static void describe_shows_every_member_of_the_contract(void **state) {
         assert_int_equal(json_integer_value(json_object_get(json, "since_usec")), j->since_usec);
 }
 
+static void a_restore_shows_its_source_and_that_it_is_paused(void **state) {
+        cleanup_(upgrade_job_freep) UpgradeJob *j = job(JOB_RESTORE, "1.7.1", UPGRADE_FETCHING, &root);
+        cleanup_json_ json_t *json = NULL, *paused = NULL;
+
+        assert_int_equal(upgrade_job_to_json(j, NULL, &json), 0);
+        assert_member(json, "kind", "restore");
+        assert_member(json, "source", NULL);
+        assert_true(json_is_false(json_object_get(json, "paused")));
+        assert_int_equal(json_put_str(j->facts, "source", "pruned.tar.zst"), 0);
+        assert_int_equal(json_put_bool(j->facts, "paused", true), 0);
+        assert_int_equal(upgrade_job_to_json(j, NULL, &paused), 0);
+        assert_member(paused, "source", "pruned.tar.zst");
+        assert_true(json_is_true(json_object_get(paused, "paused")));
+}
+
 /* Unknown is unknown: null, not 0 and not root. */
 static void what_is_not_known_is_null(void **state) {
         cleanup_(upgrade_job_freep) UpgradeJob *j = job(JOB_UPGRADE, NULL, UPGRADE_STAGED, &nobody);
@@ -155,7 +171,9 @@ int main(void) {
                 cmocka_unit_test(kinds_have_names_that_round_trip),
                 cmocka_unit_test(ids_are_16_hex_digits_and_no_two_are_equal),
                 cmocka_unit_test(a_job_owns_what_it_was_made_of),
-                cmocka_unit_test(a_staging_rests_at_staged_and_a_rehearsal_when_it_was_rehearsed),
+                cmocka_unit_test(
+                        a_staging_and_a_snapshot_rest_at_staged_and_a_rehearsal_when_it_was_rehearsed),
+                cmocka_unit_test(a_restore_shows_its_source_and_that_it_is_paused),
                 cmocka_unit_test(describe_shows_every_member_of_the_contract),
                 cmocka_unit_test(what_is_not_known_is_null),
                 cmocka_unit_test(a_reason_that_is_not_utf8_can_still_be_shown),

@@ -250,7 +250,7 @@ static void events_are_paged_forward_from_an_id_or_back_from_the_newest(void **s
         assert_ids(b, "a' OR 1=1 --", 0, 2, "");
 }
 
-static void the_last_job_is_the_newest_that_is_over_and_no_staging(void **state) {
+static void the_last_job_is_the_newest_that_is_over_and_neither_staging_nor_snapshot(void **state) {
         cleanup_(upgrade_job_freep) UpgradeJob *old = NULL, *running = NULL, *last = NULL;
         Book *b = *state;
 
@@ -259,6 +259,7 @@ static void the_last_job_is_the_newest_that_is_over_and_no_staging(void **state)
         old = book_job(b, "kcn-1", JOB_UPGRADE, UPGRADE_COMMITTED);
         upgrade_job_free(book_job(b, "kcn-2", JOB_UPGRADE, UPGRADE_STUCK));
         upgrade_job_free(book_job(b, "kcn-1", JOB_STAGE, UPGRADE_STAGED));
+        upgrade_job_free(book_job(b, "kcn-1", JOB_SNAPSHOT, UPGRADE_STAGED));
         running = book_job(b, "kcn-1", JOB_ROLLBACK, UPGRADE_ARMED);
         book_reopen(b);
         assert_int_equal(journal_last_job(b->journal, "kcn-1", &last, &b->fault), 0);
@@ -504,7 +505,7 @@ int main(void) {
                 with_book(who_asked_and_why_is_in_the_first_event_and_unknown_is_null),
                 with_book(an_event_that_is_not_utf8_is_listed_with_the_others),
                 with_book(events_are_paged_forward_from_an_id_or_back_from_the_newest),
-                with_book(the_last_job_is_the_newest_that_is_over_and_no_staging),
+                with_book(the_last_job_is_the_newest_that_is_over_and_neither_staging_nor_snapshot),
                 with_book(settings_are_kept_replaced_and_removed_with_their_event),
                 with_book(a_setting_whose_event_cannot_be_written_is_not_changed),
                 with_book(old_events_go_but_not_those_of_unfinished_jobs_and_no_id_comes_twice),

@@ -61,6 +61,8 @@ static void a_rehearsal_is_not_over_when_it_begins(void **state) {
         assert_true(transition_ends_job("rehearse", "staged", "staged"));
         assert_true(transition_ends_job("rehearse", "staged", "aborted"));
         assert_true(transition_ends_job("stage", "verifying", "staged"));
+        assert_true(transition_ends_job("snapshot", "verifying", "staged"));
+        assert_false(transition_ends_job("restore", "verifying", "staged"));
 }
 
 static void a_job_succeeds_only_by_what_was_asked_for(void **state) {
@@ -71,6 +73,11 @@ static void a_job_succeeds_only_by_what_was_asked_for(void **state) {
         assert_int_equal(job_exit("stage", "staged"), 0);
         assert_int_equal(job_exit("stage", "aborted"), 1);
         assert_int_equal(job_exit("rehearse", "staged"), 0);
+        assert_int_equal(job_exit("restore", "committed"), 0);
+        assert_int_equal(job_exit("restore", "rolled-back"), 1);
+        assert_int_equal(job_exit("restore", "staged"), 1);
+        assert_int_equal(job_exit("snapshot", "staged"), 0);
+        assert_int_equal(job_exit("snapshot", "aborted"), 1);
         assert_int_equal(job_exit("rollback", "committed"), 0);
         assert_int_equal(job_exit("rollback", "rolled-back"), 1); /* the previous release failed */
         assert_int_equal(job_exit("rollback", "stuck"), 1);

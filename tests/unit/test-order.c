@@ -76,6 +76,7 @@ static void kinds_are_the_names_of_their_units(void **state) {
         assert_string_equal(worker_kind_to_string(WORKER_STAGE), "stage");
         assert_string_equal(worker_kind_to_string(WORKER_RESTORE), "restore");
         assert_string_equal(worker_kind_to_string(WORKER_HOOK), "hook");
+        assert_string_equal(worker_kind_to_string(WORKER_FETCH), "fetch");
 }
 
 static void an_order_reaches_the_worker_of_that_kind_and_node_only(void **state) {
@@ -230,6 +231,28 @@ static void a_half_written_result_never_shows(void **state) {
         assert_result(NULL, "1", 0, NULL);
 }
 
+static void a_pause_lasts_until_it_is_lifted(void **state) {
+        cleanup_free_ char *reason = NULL, *again = NULL;
+        cleanup_fault_ Fault fault = {};
+
+        needs_namespace();
+        assert_int_equal(worker_pause_read(WORKER_FETCH, "kcn-1", &reason), 0);
+        assert_int_equal(worker_pause_write(WORKER_FETCH, "kcn-1", NULL, &fault), 0); /* nothing to lift */
+        assert_int_equal(worker_pause_write(WORKER_FETCH, "kcn-1", "alice: too slow\nx", &fault), 0);
+        assert_int_equal(worker_pause_read(WORKER_FETCH, "kcn-2", &reason), 0);
+        assert_int_equal(worker_pause_read(WORKER_STAGE, "kcn-1", &reason), 0);
+        assert_null(reason);
+        assert_int_equal(worker_pause_read(WORKER_FETCH, "kcn-1", &reason), 1);
+        assert_string_equal(reason, "alice: too slow");
+        assert_int_equal(worker_pause_write(WORKER_FETCH, "kcn-1", "", &fault), 0);
+        assert_int_equal(worker_pause_read(WORKER_FETCH, "kcn-1", &again), 1);
+        assert_string_equal(again, "");
+        assert_int_equal(worker_pause_write(WORKER_FETCH, "kcn-1", NULL, &fault), 0);
+        free(again);
+        again = NULL;
+        assert_int_equal(worker_pause_read(WORKER_FETCH, "kcn-1", &again), 0);
+}
+
 /* systemd reads one field a line: text of a mirror or an archive must not become one. */
 static void progress_is_one_status_line_at_most_once_a_second(void **state) {
         struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "/run/notify" };
@@ -273,6 +296,7 @@ int main(void) {
                 in_run(no_result_is_told_from_a_broken_one),
                 in_run(a_result_that_cannot_be_understood_is_refused),
                 in_run(a_half_written_result_never_shows),
+                in_run(a_pause_lasts_until_it_is_lifted),
                 in_run(progress_is_one_status_line_at_most_once_a_second),
         };
 

@@ -1,73 +1,12 @@
 /*
  * Backup and restore, also killed at every system call that changes the file
- * system: the work runs in a traced child that is SIGKILLed before its n-th
- * such call, for every n until it gets through. Then the invariants are
- * checked, the same work is run again, and they are checked once more.
+ * system, for every n until it gets through. Then the invariants are checked,
+ * the same work is run again, and they are checked once more.
  */
-#include "tests/unit/scratch.h"
-#include "chain/family.h"
+#include "tests/unit/killed.h"
 #include "snapshot/backup.h"
-#include "util/durable.h"
-#include "util/text.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/ptrace.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-
-#define STATE_FILE "data/priv_validator_state.json"
-#define KEY_FILE   "config/priv_validator_key.json"
-#define JOB        "upgrade-7"
-
-typedef struct Host {
-        Scratch *scratch;
-        char data[96], state[96];
-        int node_fd, state_fd;
-        GuardSubject subject;
-        Backup backup;
-        Fault fault;
-} Host;
-
-static char *operators_patterns[] = { (char *) "slashing", NULL };
-
-static int host_init(Host *h) {
-        const ChainFamily *family = chain_family_by_name("cometbft");
-
-        *h = (Host){ 0 };
-        if (!family || scratch_new((void **) &h->scratch) < 0)
-                return -1;
-        snprintf(h->state, sizeof h->state, "%s/state", h->scratch->path);
-        snprintf(h->data, sizeof h->data, "%s/state/data", h->scratch->path);
-        h->node_fd = h->scratch->fd;
-        if (mkdirat(h->node_fd, "state", 0700) < 0)
-                return -1;
-        h->state_fd = openat(h->node_fd, "state", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        h->subject = (GuardSubject){ .node = "cosmos-1",
-                                     .data = h->data,
-                                     .domain = "test-1",
-                                     .role = "active",
-                                     .signer = "local",
-                                     .node_dirfd = h->node_fd,
-                                     .state_dirfd = h->state_fd };
-        chain_family_subject(family, &h->subject);
-        h->backup = (Backup){ .job = JOB,
-                              .data_name = "data",
-                              .state = h->state,
-                              .subject = &h->subject,
-                              .protect = operators_patterns };
-        return h->state_fd < 0 ? -1 : 0;
-}
-
-static int host_done(Host *h) {
-        int r;
-
-        close(h->state_fd);
-        r = scratch_free((void **) &h->scratch);
-        fault_done(&h->fault);
-        return r;
-}
+#define JOB "upgrade-7"
 
 static int set_up(void **state) {
         *state = malloc(sizeof(Host));
@@ -81,86 +20,32 @@ static int tear_down(void **state) {
         return r;
 }
 
-static void put(Host *h, const char *tree, const char *path, const char *text) {
-        char full[160], directory[160];
-        cleanup_fd_ int fd = -1;
-
-        snprintf(full, sizeof full, "%s/%s", tree, path);
-        for (const char *slash = strchr(full, '/'); slash; slash = strchr(slash + 1, '/')) {
-                snprintf(directory, sizeof directory, "%.*s", (int) (slash - full), full);
-                assert_true(mkdirat(h->state_fd, directory, 0755) >= 0 || errno == EEXIST);
-        }
-        fd = openat(h->state_fd, full, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-        assert_true(fd >= 0);
-        assert_int_equal(write_all(fd, text, strlen(text)), 0);
-}
-
-static void put_height(Host *h, const char *tree, int height) {
-        char text[64];
-
-        snprintf(text, sizeof text, "{\"height\":\"%d\",\"round\":0,\"step\":3}\n", height);
-        put(h, tree, STATE_FILE, text);
-}
-
-/* A generation of chain data: two files that must go together. */
-static void put_data(Host *h, const char *generation, int height) {
-        put(h, "data", "data/db/first", generation);
-        put(h, "data", "data/db/second", generation);
-        put(h, "data", KEY_FILE, "signing key");
-        put(h, "data", "slashing/db", generation);
-        put_height(h, "data", height);
-}
-
-static char *get(Host *h, const char *tree, const char *path) {
-        char full[160];
-        char *text = NULL;
-
-        snprintf(full, sizeof full, "%s/%s", tree, path);
-        return read_small_file(h->state_fd, full, 65536, &text, NULL) < 0 ? strdup("missing") : text;
-}
-
-static void assert_content(Host *h, const char *tree, const char *path, const char *expected) {
-        cleanup_free_ char *text = get(h, tree, path);
-
-        if (!str_eq(text, expected))
-                fail_msg("%s/%s is '%s', expected '%s'", tree, path, text, expected);
-}
-
-static int64_t height_of(Host *h, const char *tree) {
-        GuardSubject subject = h->subject;
-        SigningPosition position;
-        char path[160];
-
-        snprintf(path, sizeof path, "%s/%s", h->state, tree);
-        subject.data = path;
-        return guard_position(&subject, &position, NULL) < 0 ? -1 : position.height;
-}
-
-static bool is_there(Host *h, const char *name) {
-        struct stat st;
-
-        return fstatat(h->state_fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0;
+static Backup backup_of(Host *h) {
+        return (Backup){ .job = JOB,
+                         .data_name = "data",
+                         .state = h->state,
+                         .subject = &h->subject,
+                         .protect = operators_patterns };
 }
 
 static int make(Host *h) {
+        Backup b = backup_of(h);
         TreeStats stats;
 
-        return backup_make(&h->backup, &(TreeClone){ .method = TREE_COPY }, &stats, &h->fault);
+        return backup_make(&b, &(TreeClone){ .method = TREE_COPY }, &stats, &h->fault);
 }
 
 static int restore(Host *h) {
-        RestoreReport report;
+        Backup b = backup_of(h);
+        ExchangeReport report;
 
-        return backup_restore(&h->backup, &report, &h->fault);
+        return backup_restore(&b, &report, &h->fault);
 }
 
 static int discard(Host *h) {
-        return backup_discard(&h->backup, &h->fault);
-}
+        Backup b = backup_of(h);
 
-static void assert_done(Host *h, int r) {
-        if (r != 0)
-                fail_msg("%d: %s", r, fault_text(&h->fault, r));
+        return backup_discard(&b, &h->fault);
 }
 
 static void a_clone_keeps_holes_modes_times_and_links(void **state) {
@@ -204,11 +89,12 @@ static void a_clone_keeps_holes_modes_times_and_links(void **state) {
 
 static void a_reflink_is_tried_before_it_is_promised(void **state) {
         Host *h = *state;
+        Backup b = backup_of(h);
         TreeStats stats;
         int works = tree_reflink_works(h->state_fd, &h->fault), r;
 
         put_data(h, "old", 10);
-        r = backup_make(&h->backup, &(TreeClone){ .method = TREE_REFLINK }, &stats, NULL);
+        r = backup_make(&b, &(TreeClone){ .method = TREE_REFLINK }, &stats, NULL);
         assert_int_equal(works >= 0, r >= 0);
         assert_int_equal(is_there(h, "backup-" JOB), r >= 0);
         if (works < 0)
@@ -217,13 +103,14 @@ static void a_reflink_is_tried_before_it_is_promised(void **state) {
 
 static void a_restore_brings_old_data_and_keeps_new_signing_state(void **state) {
         Host *h = *state;
-        RestoreReport report;
+        Backup b = backup_of(h);
+        ExchangeReport report;
 
         put_data(h, "old", 10);
         assert_done(h, make(h));
         put_data(h, "new", 20);
         put(h, "data", "config/node_key.json", "made by the new version");
-        assert_done(h, backup_restore(&h->backup, &report, &h->fault));
+        assert_done(h, backup_restore(&b, &report, &h->fault));
         assert_false(report.already);
         assert_int_equal(report.position.height, 20);
         assert_content(h, "data", "data/db/first", "old");
@@ -233,7 +120,7 @@ static void a_restore_brings_old_data_and_keeps_new_signing_state(void **state) 
         assert_content(h, "backup-" JOB, "data/db/first", "new");
 
         put_data(h, "newest", 30); /* the node ran since: a second restore must not exchange again */
-        assert_done(h, backup_restore(&h->backup, &report, &h->fault));
+        assert_done(h, backup_restore(&b, &report, &h->fault));
         assert_true(report.already);
         assert_content(h, "data", "data/db/first", "newest");
         assert_int_equal(make(h), -EALREADY);
@@ -247,14 +134,15 @@ static void a_restore_brings_old_data_and_keeps_new_signing_state(void **state) 
 /* A key that was moved to another host must not come back with the backup, nor be lost. */
 static void a_key_that_was_moved_away_stays_away(void **state) {
         Host *h = *state;
-        RestoreReport report;
+        Backup b = backup_of(h);
+        ExchangeReport report;
 
         put_data(h, "old", 10);
         put(h, "data", "slashing/wal", "stale");
         assert_done(h, make(h));
         assert_int_equal(unlinkat(h->state_fd, "data/" KEY_FILE, 0), 0);
         assert_int_equal(unlinkat(h->state_fd, "data/slashing/wal", 0), 0);
-        assert_done(h, backup_restore(&h->backup, &report, &h->fault));
+        assert_done(h, backup_restore(&b, &report, &h->fault));
         assert_int_equal(report.set_aside, 2);
         assert_false(is_there(h, "data/" KEY_FILE));
         assert_false(is_there(h, "data/slashing/wal"));
@@ -263,7 +151,8 @@ static void a_key_that_was_moved_away_stays_away(void **state) {
 
 static void a_lost_live_state_is_taken_from_the_backup_only_at_the_mark(void **state) {
         Host *h = *state;
-        RestoreReport report;
+        Backup b = backup_of(h);
+        ExchangeReport report;
 
         put_data(h, "old", 10);
         assert_done(h, make(h));
@@ -276,7 +165,7 @@ static void a_lost_live_state_is_taken_from_the_backup_only_at_the_mark(void **s
         assert_int_equal(unlinkat(h->node_fd, "highwater", 0), 0);
         assert_int_equal(highwater_raise(h->node_fd, "test-1", &(SigningPosition){ 10, 0, 3 }, NULL, NULL),
                          0);
-        assert_done(h, backup_restore(&h->backup, &report, &h->fault));
+        assert_done(h, backup_restore(&b, &report, &h->fault));
         assert_true(report.kept_incoming);
         assert_int_equal(height_of(h, "data"), 10);
 }
@@ -352,96 +241,6 @@ static void data_that_cannot_be_exchanged_is_told_beforehand(void **state) {
         assert_int_equal(symlinkat("data", h->state_fd, "linked"), 0);
         snprintf(elsewhere, sizeof elsewhere, "%s/linked", h->state);
         assert_int_equal(backup_data_name(elsewhere, h->state, h->state_fd, &name, NULL), -ENOTDIR);
-}
-
-static bool changes_files(uint64_t nr, const uint64_t args[6]) {
-        switch (nr) {
-        case SYS_openat:
-                return args[2] & (O_CREAT | O_TRUNC);
-        case SYS_openat2: /* only reads in this code */
-                return false;
-        case SYS_write:
-        case SYS_pwrite64:
-        case SYS_copy_file_range:
-        case SYS_ftruncate:
-        case SYS_ioctl:
-        case SYS_mkdirat:
-        case SYS_unlinkat:
-        case SYS_renameat:
-        case SYS_renameat2:
-        case SYS_symlinkat:
-        case SYS_linkat:
-        case SYS_fchmod:
-        case SYS_fchmodat:
-        case SYS_utimensat:
-        case SYS_fsync:
-        case SYS_fdatasync:
-        case SYS_syncfs:
-#ifdef SYS_rename
-        case SYS_rename:
-        case SYS_unlink:
-        case SYS_mkdir:
-        case SYS_rmdir:
-#endif
-                return true;
-        default:
-                return false;
-        }
-}
-
-/* Steps the stopped child from call to call. True: it was killed before its @n-th change; false: it exited
- * with 0. */
-static bool step_until(pid_t pid, unsigned n) {
-        unsigned changes = 0;
-        int status;
-
-        assert_int_equal(
-                ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *) (PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)),
-                0);
-        for (;;) {
-                struct __ptrace_syscall_info info;
-
-                assert_int_equal(ptrace(PTRACE_SYSCALL, pid, NULL, NULL), 0);
-                assert_int_equal(waitpid(pid, &status, 0), pid);
-                if (WIFEXITED(status)) {
-                        assert_int_equal(WEXITSTATUS(status), 0);
-                        return false;
-                }
-                if (!WIFSTOPPED(status) || WSTOPSIG(status) != (SIGTRAP | 0x80))
-                        fail_msg("unexpected wait status %x", (unsigned) status);
-                assert_true(ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *) sizeof info, &info) > 0);
-                if (info.op != PTRACE_SYSCALL_INFO_ENTRY ||
-                    !changes_files(info.entry.nr, (const uint64_t *) info.entry.args))
-                        continue;
-                if (++changes < n)
-                        continue;
-                assert_int_equal(kill(pid, SIGKILL), 0);
-                while (waitpid(pid, &status, 0) == pid && !WIFSIGNALED(status))
-                        ;
-                return true;
-        }
-}
-
-static bool killed_at(Host *h, int (*work)(Host *), unsigned n) {
-        pid_t pid = fork();
-        int status;
-
-        assert_true(pid >= 0);
-        if (pid == 0) {
-                if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-                        _exit(99);
-                (void) raise(SIGSTOP);
-                _exit(work(h) == 0 ? 0 : 1);
-        }
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        assert_true(WIFSTOPPED(status));
-        return step_until(pid, n);
-}
-
-/* One tree of one generation, as a whole. */
-static void assert_whole(Host *h, const char *tree, const char *generation) {
-        assert_content(h, tree, "data/db/first", generation);
-        assert_content(h, tree, "data/db/second", generation);
 }
 
 typedef struct Crash {
