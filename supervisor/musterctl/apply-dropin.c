@@ -34,13 +34,13 @@ int dropin_plan(const NodeConfig *config, DropinPlan *ret, Fault *reterr) {
         DropinPlan plan = { 0 };
         int r;
 
-        r = dropin_render(config, &plan.text[DROPIN_VALIDATOR], &plan.text[DROPIN_RESTORE], reterr);
+        r = dropin_render(config, &plan.dropins, reterr);
         for (DropinUnit u = 0; r >= 0 && u < _DROPIN_UNIT_MAX; u++) {
                 size_t size = 0;
 
                 r = read_found(u, config->name, &plan.found[u], &size, reterr);
                 if (r >= 0)
-                        plan.state[u] = dropin_compare(plan.found[u], size, plan.text[u]);
+                        plan.state[u] = dropin_compare(plan.found[u], size, plan.dropins.text[u]);
         }
         if (r < 0) {
                 dropin_plan_done(&plan);
@@ -51,10 +51,9 @@ int dropin_plan(const NodeConfig *config, DropinPlan *ret, Fault *reterr) {
 }
 
 void dropin_plan_done(DropinPlan *plan) {
-        for (DropinUnit u = 0; u < _DROPIN_UNIT_MAX; u++) {
-                free(plan->text[u]);
+        dropins_done(&plan->dropins);
+        for (DropinUnit u = 0; u < _DROPIN_UNIT_MAX; u++)
                 free(plan->found[u]);
-        }
         *plan = (DropinPlan){ 0 };
 }
 
@@ -94,7 +93,7 @@ void dropin_plan_print(const DropinPlan *plan, const char *node) {
                 if (plan->state[u] == DROPIN_APPLIED)
                         continue;
                 if (!dir || split_lines(plan->found[u], &before) < 0 ||
-                    split_lines(plan->text[u], &after) < 0)
+                    split_lines(plan->dropins.text[u], &after) < 0)
                         return;
                 printf("%s: %s/" DROPIN_NAME " is %s\n", node, dir, dropin_state_to_string(plan->state[u]));
                 print_lines("-", before, after);
@@ -139,8 +138,8 @@ int dropin_plan_needs_restart(const DropinPlan *plan, char **ret) {
         cleanup_free_ char *joined = NULL;
 
         if (split_lines(plan->found[DROPIN_VALIDATOR], &before) < 0 ||
-            split_lines(plan->text[DROPIN_VALIDATOR], &after) < 0 || add_names(before, after, &names) < 0 ||
-            add_names(after, before, &names) < 0)
+            split_lines(plan->dropins.text[DROPIN_VALIDATOR], &after) < 0 ||
+            add_names(before, after, &names) < 0 || add_names(after, before, &names) < 0)
                 return -ENOMEM;
         STRV_FOREACH (name, names) {
                 char *longer;
@@ -192,7 +191,7 @@ int dropin_plan_verify(const DropinPlan *plan, const char *node, Fault *reterr) 
         if (!mkdtemp(dir))
                 return fault_errno(reterr, -errno, "Failed to make a temporary directory");
         for (DropinUnit u = 0; r >= 0 && u < _DROPIN_UNIT_MAX; u++)
-                r = write_in(u, dir, node, DROPIN_NAME, plan->text[u], reterr);
+                r = write_in(u, dir, node, DROPIN_NAME, plan->dropins.text[u], reterr);
         for (DropinUnit u = 0; r >= 0 && u < _DROPIN_UNIT_MAX; u++) {
                 cleanup_free_ char *unit = dropin_unit_name(u, node);
 
@@ -210,7 +209,8 @@ int dropin_plan_write(const DropinPlan *plan, const char *node, Fault *reterr) {
                         r = write_in(u, MUSTER_UNITDROPINDIR, node, DROPIN_NAME ".edited", plan->found[u],
                                      reterr);
                 if (r >= 0 && plan->state[u] != DROPIN_APPLIED)
-                        r = write_in(u, MUSTER_UNITDROPINDIR, node, DROPIN_NAME, plan->text[u], reterr);
+                        r = write_in(u, MUSTER_UNITDROPINDIR, node, DROPIN_NAME, plan->dropins.text[u],
+                                     reterr);
                 if (r < 0)
                         return r;
         }

@@ -5,7 +5,7 @@
 #include "unit/dropin.h"
 
 typedef struct DropinPlan {
-        char *text[_DROPIN_UNIT_MAX];  /* what the configuration renders to */
+        Dropins dropins;               /* what the configuration renders to */
         char *found[_DROPIN_UNIT_MAX]; /* what is there; NULL: nothing */
         DropinState state[_DROPIN_UNIT_MAX];
 } DropinPlan;

@@ -58,7 +58,7 @@ int work_backup(Work *w, Fault *reterr) {
 
 int work_restore(Work *w, Fault *reterr) {
         char text[SIGNING_POSITION_TEXT_MAX];
-        RestoreReport report;
+        ExchangeReport report;
         Backup b;
         int r;
 

@@ -6,17 +6,11 @@
 #include "restore/work.h"
 #include "restore/verbs.h"
 #include "util/text.h"
-#include "worker/order.h"
 #include "muster-build.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
-
-typedef struct Verb {
-        const char *name;
-        int (*run)(Work *w, Fault *reterr); /* 0; anything else failed and the fault says why */
-} Verb;
 
 static void work_done(Work *w) {
         json_decref(w->order);
@@ -133,25 +127,20 @@ void work_show_copy(const TreeStats *done, void *userdata) {
                                 format_size(of, done->bytes), done->files);
 }
 
-static const Verb verbs[] = {
-        { "guard", work_guard },     { "probe", work_probe },     { "backup", work_backup },
-        { "restore", work_restore }, { "discard", work_discard }, { "rehearse", work_rehearse },
-};
-
-static int run_verb(Work *w, Fault *reterr) {
+static int run_verb(Work *w, const WorkVerb *verbs, Fault *reterr) {
         const char *verb = json_str(w->order, "verb");
         int r;
 
         r = read_common(w, reterr);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                if (str_eq(verb, verbs[i].name))
-                        return verbs[i].run(w, reterr);
+        for (const WorkVerb *v = verbs; v->name; v++)
+                if (str_eq(verb, v->name))
+                        return v->run(w, reterr);
         return fault_set(reterr, -EINVAL, "This worker has no verb '%s'", verb);
 }
 
-int restore_work(const char *name) {
+int work_run(WorkerKind kind, const char *name, const WorkVerb *verbs) {
         cleanup_(work_done)
                 Work w = { .name = name, .node_fd = -1, .state_fd = -1, .result = json_object() };
         cleanup_fault_ Fault fault = { 0 }, unwritten = { 0 };
@@ -159,19 +148,37 @@ int restore_work(const char *name) {
 
         if (!w.result)
                 return -ENOMEM;
-        r = worker_order_read(WORKER_RESTORE, name, &w.order, &fault);
+        r = worker_order_read(kind, name, &w.order, &fault);
         if (r < 0) {
                 fprintf(stderr, "%s\n", fault_text(&fault, r));
                 return r;
         }
-        r = run_verb(&w, &fault);
+        r = run_verb(&w, verbs, &fault);
         worker_progress(true, "%s", "");
         if (r != 0)
                 fprintf(stderr, "Failed to %s '%s': %s\n", json_str(w.order, "verb"), name,
                         fault_text(&fault, r));
-        k = worker_result_write(WORKER_RESTORE, name, json_str(w.order, "job"), r == 0,
+        k = worker_result_write(kind, name, json_str(w.order, "job"), r == 0,
                                 r == 0 ? w.text : fault_text(&fault, r), w.result, &unwritten);
         if (k < 0)
                 fprintf(stderr, "%s\n", fault_text(&unwritten, k));
         return k;
+}
+
+int restore_work(const char *name) {
+        static const WorkVerb verbs[] = {
+                { "guard", work_guard },
+                { "probe", work_probe },
+                { "backup", work_backup },
+                { "restore", work_restore },
+                { "discard", work_discard },
+                { "rehearse", work_rehearse },
+                { "place", work_place },
+                { "exchange", work_exchange },
+                { "exchange-back", work_exchange_back },
+                { "drop", work_drop },
+                { 0 },
+        };
+
+        return work_run(WORKER_RESTORE, name, verbs);
 }

@@ -1,7 +1,7 @@
 #pragma once
 /*
  * One order (worker/order.h) of what needs the node's own files, done by
- * muster-restore@NAME.service as the node's user. Everything it writes is below
+ * muster-restore@NAME.service or muster-fetch@NAME.service as the node's user. Everything it writes is below
  * the node's state/. Every verb is idempotent: a worker that was killed is
  * started again with the same order.
  */
@@ -9,6 +9,7 @@
 #include "guard/check.h"
 #include "snapshot/clone.h"
 #include "util/json.h"
+#include "worker/order.h"
 
 typedef struct Work {
         const char *name;
@@ -23,7 +24,13 @@ typedef struct Work {
         char *text;     /* what happened, in words */
 } Work;
 
+typedef struct WorkVerb {
+        const char *name;                   /* NULL ends a table */
+        int (*run)(Work *w, Fault *reterr); /* 0; anything else failed and the fault says why */
+} WorkVerb;
+
 /* Reads the order of @name, does it and writes the result. 0, or -errno when no result could be written. */
+int work_run(WorkerKind kind, const char *name, const WorkVerb *verbs);
 int restore_work(const char *name);
 
 /* A text of the order; -EBADMSG if it is not there. Borrowed. */

@@ -6,13 +6,12 @@
  *     state/backup-JOB           complete (it holds `.muster-complete` with JOB)
  *     state/data                 the live data, a sibling
  *
- * Restoring carries the protected files over (snapshot/protect.h) and exchanges
- * the two names. The file `.muster-exchange-JOB` inside the incoming tree tells
+ * Restoring carries the protected files over and exchanges
+ * the two names (snapshot/exchange.h). The file `.muster-exchange-JOB` inside the incoming tree tells
  * after a crash which side is which. To be used while the node is stopped.
  */
-#include "guard/check.h"
-#include "snapshot/protect.h"
 #include "snapshot/clone.h"
+#include "snapshot/exchange.h"
 
 typedef struct Backup {
         const char *job;             /* the upgrade's */
@@ -21,13 +20,6 @@ typedef struct Backup {
         const GuardSubject *subject; /* its state_dirfd is open on @state */
         char *const *protect;        /* the operator's patterns */
 } Backup;
-
-typedef struct RestoreReport {
-        bool already;       /* a run before this one had exchanged */
-        bool kept_incoming; /* the backup's signing state was the newer one */
-        size_t carried, set_aside;
-        SigningPosition position; /* of the data that is now live */
-} RestoreReport;
 
 /*
  * Name of the data directory below @state. -EXDEV if it is not directly below
@@ -39,12 +31,8 @@ int backup_data_name(const char *data, const char *state, int state_dirfd, const
 /* Idempotent: a complete backup of this job is kept. -EALREADY: the job was restored. */
 int backup_make(const Backup *b, const TreeClone *how, TreeStats *ret, Fault *reterr);
 
-/*
- * Idempotent at any crash, never exchanges twice. On failure before the exchange
- * the live data is untouched. GUARD_E_REFUSED if afterwards the signing state
- * would be, or is, older than before.
- */
-int backup_restore(const Backup *b, RestoreReport *ret, Fault *reterr);
+/* As exchange_run(). -ENOENT: there is no complete backup. */
+int backup_restore(const Backup *b, ExchangeReport *ret, Fault *reterr);
 
 /* Removes the backup, or after a restore the tree that was exchanged out. Not there: success. */
 int backup_discard(const Backup *b, Fault *reterr);

@@ -175,6 +175,11 @@ static int set_aside(const ProtectCarry *c, const char *path, Fault *reterr) {
         return 0;
 }
 
+/* Already right, one of ours, or in a tree of ours that lies inside of this one. */
+static bool is_left(const ProtectCarry *c, const char *path) {
+        return str_eq(path, c->keep) || str_ends(path, TEMPORARY) || str_starts(path, TREE_MARKER_PREFIX);
+}
+
 int protect_carry(const ProtectCarry *c, ProtectReport *ret, Fault *reterr) {
         cleanup_strv_ char **live = NULL, **incoming = NULL;
         const char *const *patterns = (const char *const *) c->patterns;
@@ -187,7 +192,7 @@ int protect_carry(const ProtectCarry *c, ProtectReport *ret, Fault *reterr) {
         if (r < 0)
                 return r;
         STRV_FOREACH (path, live) {
-                if (str_eq(*path, c->keep) || str_ends(*path, TEMPORARY))
+                if (is_left(c, *path))
                         continue;
                 r = carry_file(c, *path, reterr);
                 if (r < 0)
@@ -195,7 +200,7 @@ int protect_carry(const ProtectCarry *c, ProtectReport *ret, Fault *reterr) {
                 report.carried++;
         }
         STRV_FOREACH (path, incoming) {
-                if (str_eq(*path, c->keep) || str_ends(*path, TEMPORARY) || strv_contains(live, *path))
+                if (is_left(c, *path) || strv_contains(live, *path))
                         continue;
                 r = set_aside(c, *path, reterr);
                 if (r < 0)

@@ -26,6 +26,7 @@ static const char *const state_names[_DROPIN_STATE_MAX] = {
 static const char *const unit_prefixes[_DROPIN_UNIT_MAX] = {
         [DROPIN_VALIDATOR] = "validator",
         [DROPIN_RESTORE] = "muster-restore",
+        [DROPIN_FETCH] = "muster-fetch",
 };
 
 const char *dropin_state_to_string(DropinState state) {
@@ -38,9 +39,7 @@ char *dropin_unit_name(DropinUnit unit, const char *node) {
         return asprintf(&name, "%s@%s.service", unit_prefixes[unit], node) < 0 ? NULL : name;
 }
 
-/* Environment="KEY=VALUE" */
-static void put_environment(FILE *f, const char *key, const char *value) {
-        fprintf(f, "Environment=\"%s=", key);
+static void put_escaped(FILE *f, const char *value) {
         for (const char *p = value; *p; p++) {
                 if (strchr("\"\\", *p))
                         fputc('\\', f);
@@ -48,7 +47,20 @@ static void put_environment(FILE *f, const char *key, const char *value) {
                         fputc('%', f);
                 fputc(*p, f);
         }
+}
+
+/* Environment="KEY=VALUE" */
+static void put_environment(FILE *f, const char *key, const char *value) {
+        fprintf(f, "Environment=\"%s=", key);
+        put_escaped(f, value);
         fputs("\"\n", f);
+}
+
+/* KEY="-PATH": what is not there is no error. */
+static void put_path(FILE *f, const char *key, const char *path, const char *below) {
+        fprintf(f, "%s=\"-", key);
+        put_escaped(f, path);
+        fprintf(f, "%s\"\n", below);
 }
 
 static void put_duration(FILE *f, const char *key, uint64_t usec) {
@@ -124,6 +136,18 @@ static int put_restore(FILE *f, const NodeConfig *c) {
         return 0;
 }
 
+/*
+ * What parses the network's bytes may not write the live data, nor what the guard
+ * saw. Where the data is a mount point, the snapshot lies inside (snapshot/incoming.h).
+ */
+static int put_fetch(FILE *f, const NodeConfig *c) {
+        put_common(f, c);
+        put_path(f, "ReadOnlyPaths", c->data, "");
+        fprintf(f, "ReadOnlyPaths=-" MUSTER_STATEDIR "/nodes/%s/state/guard\n", c->name);
+        put_path(f, "ReadWritePaths", c->data, "/.muster-incoming");
+        return 0;
+}
+
 static int render_body(const NodeConfig *config, int (*put)(FILE *f, const NodeConfig *c), char **ret) {
         cleanup_free_ char *body = NULL;
         cleanup_fclose_ FILE *f = NULL;
@@ -145,6 +169,7 @@ static int render(const NodeConfig *config, DropinUnit unit, char **ret) {
         static int (*const put[_DROPIN_UNIT_MAX])(FILE * f, const NodeConfig *c) = {
                 [DROPIN_VALIDATOR] = put_validator,
                 [DROPIN_RESTORE] = put_restore,
+                [DROPIN_FETCH] = put_fetch,
         };
         cleanup_free_ char *body = NULL, *name = dropin_unit_name(unit, config->name);
         char digest[SHA256_HEX_SIZE];
@@ -188,23 +213,27 @@ static int check_lines(const NodeConfig *c, Fault *reterr) {
         return 0;
 }
 
-int dropin_render(const NodeConfig *config, char **ret_validator, char **ret_restore, Fault *reterr) {
-        cleanup_free_ char *validator = NULL, *restore = NULL;
+void dropins_done(Dropins *dropins) {
+        for (DropinUnit u = 0; u < _DROPIN_UNIT_MAX; u++) {
+                free(dropins->text[u]);
+                dropins->text[u] = NULL;
+        }
+}
+
+int dropin_render(const NodeConfig *config, Dropins *ret, Fault *reterr) {
+        cleanup_dropins_ Dropins dropins = { 0 };
         int r;
 
         if (!node_config_is_managed(config))
                 return fault_set(reterr, -EINVAL, "Node '%s' observes %s: it has no drop-in", config->name,
                                  config->unit);
         r = check_lines(config, reterr);
+        for (DropinUnit u = 0; r >= 0 && u < _DROPIN_UNIT_MAX; u++)
+                r = render(config, u, &dropins.text[u]);
         if (r < 0)
                 return r;
-        r = render(config, DROPIN_VALIDATOR, &validator);
-        if (r >= 0)
-                r = render(config, DROPIN_RESTORE, &restore);
-        if (r < 0)
-                return r;
-        *ret_validator = TAKE_PTR(validator);
-        *ret_restore = TAKE_PTR(restore);
+        *ret = dropins;
+        dropins = (Dropins){ 0 };
         return 0;
 }
 
@@ -261,18 +290,21 @@ static DropinState worse(DropinState a, DropinState b) {
 }
 
 int dropin_check_in(const char *unit_dir, const NodeConfig *config, DropinState *ret, Fault *reterr) {
-        cleanup_free_ char *validator = NULL, *restore = NULL;
-        DropinState a, b;
+        cleanup_dropins_ Dropins dropins = { 0 };
+        DropinState worst = DROPIN_APPLIED;
         int r;
 
-        r = dropin_render(config, &validator, &restore, reterr);
-        if (r >= 0)
-                r = check_one(unit_dir, config, DROPIN_VALIDATOR, validator, &a, reterr);
-        if (r >= 0)
-                r = check_one(unit_dir, config, DROPIN_RESTORE, restore, &b, reterr);
+        r = dropin_render(config, &dropins, reterr);
+        for (DropinUnit u = 0; r >= 0 && u < _DROPIN_UNIT_MAX; u++) {
+                DropinState state = DROPIN_MISSING;
+
+                r = check_one(unit_dir, config, u, dropins.text[u], &state, reterr);
+                if (r >= 0)
+                        worst = worse(worst, state);
+        }
         if (r < 0)
                 return r;
-        *ret = worse(a, b);
+        *ret = worst;
         return 0;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * The drop-ins of a node's two units, rendered from its configuration:
- * validator@NAME.service.d/muster.conf and muster-restore@NAME.service.d/muster.conf.
+ * The drop-ins of a node's units, rendered from its configuration: muster.conf in
+ * {validator,muster-restore,muster-fetch}@NAME.service.d.
  * What is the same for every node stands in the templates; here is what differs.
  *
  *     # Written by musterctl apply from FILE; do not edit: use systemctl edit UNIT
@@ -16,18 +16,26 @@
 
 typedef enum DropinState {
         DROPIN_APPLIED, /* what the configuration renders to */
-        DROPIN_MISSING, /* at least one of the two is not there */
+        DROPIN_MISSING, /* at least one of them is not there */
         DROPIN_STALE,   /* an older configuration's: "musterctl apply" was forgotten */
         DROPIN_EDITED,  /* not what musterctl wrote */
         _DROPIN_STATE_MAX,
 } DropinState;
 
-typedef enum DropinUnit { DROPIN_VALIDATOR, DROPIN_RESTORE, _DROPIN_UNIT_MAX } DropinUnit;
+typedef enum DropinUnit { DROPIN_VALIDATOR, DROPIN_RESTORE, DROPIN_FETCH, _DROPIN_UNIT_MAX } DropinUnit;
+
+/* A text a unit, owned. */
+typedef struct Dropins {
+        char *text[_DROPIN_UNIT_MAX];
+} Dropins;
+
+void dropins_done(Dropins *dropins);
+#define cleanup_dropins_ cleanup_(dropins_done)
 
 /* Pure. Only for a node that muster runs (-EINVAL otherwise). */
-int dropin_render(const NodeConfig *config, char **ret_validator, char **ret_restore, Fault *reterr);
+int dropin_render(const NodeConfig *config, Dropins *ret, Fault *reterr);
 
-/* What is on disk against what the configuration renders to: the worse of the two. -errno of reading. */
+/* What is on disk against what the configuration renders to: the worst of them. -errno of reading. */
 int dropin_check(const NodeConfig *config, DropinState *ret, Fault *reterr);
 
 /* The same below @unit_dir instead of /etc/systemd/system. */
@@ -36,7 +44,7 @@ int dropin_check_in(const char *unit_dir, const NodeConfig *config, DropinState 
 /* One drop-in's text (NULL: there is none) against the rendered one. */
 DropinState dropin_compare(const char *found, size_t found_size, const char *rendered);
 
-/* "validator@NAME.service", "muster-restore@NAME.service"; owned, NULL: out of memory. */
+/* "validator@NAME.service", "muster-restore@NAME.service", ...; owned, NULL: out of memory. */
 char *dropin_unit_name(DropinUnit unit, const char *node);
 
 const char *dropin_state_to_string(DropinState state); /* "applied", "missing", "stale", "edited" */

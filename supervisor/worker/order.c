@@ -13,6 +13,7 @@ static const char *const kind_names[_WORKER_KIND_MAX] = {
         [WORKER_STAGE] = "stage",
         [WORKER_RESTORE] = "restore",
         [WORKER_HOOK] = "hook",
+        [WORKER_FETCH] = "fetch",
 };
 
 const char *worker_kind_to_string(WorkerKind kind) {
@@ -133,4 +134,44 @@ void worker_progress(bool force, const char *format, ...) {
                 if (*p == '\n') /* would begin another field of the message */
                         *p = ' ';
         (void) sd_notifyf(0, "STATUS=%s", text);
+}
+
+static char *pause_name(WorkerKind kind, const char *node) {
+        char *name;
+
+        return asprintf(&name, "%s-%s.paused", kind_names[kind], node) < 0 ? NULL : name;
+}
+
+int worker_pause_write(WorkerKind kind, const char *node, const char *reason, Fault *reterr) {
+        cleanup_free_ char *name = pause_name(kind, node);
+        cleanup_fd_ int dir = -1;
+        int r;
+
+        if (!name)
+                return -ENOMEM;
+        dir = orders_dir(reterr);
+        if (dir < 0)
+                return dir;
+        r = reason ? durable_write(dir, name, reason, strlen(reason), 0640) : durable_unlink(dir, name);
+        return r < 0 ? fault_errno(reterr, r, "Failed to %s '%s/orders/%s'", reason ? "write" : "remove",
+                                   MUSTER_RUNDIR, name)
+                     : 0;
+}
+
+int worker_pause_read(WorkerKind kind, const char *node, char **ret) {
+        cleanup_free_ char *name = pause_name(kind, node), *text = NULL;
+        cleanup_fd_ int dir = -1;
+        int r;
+
+        if (!name)
+                return -ENOMEM;
+        dir = open_dir(MUSTER_RUNDIR "/orders", NULL);
+        if (dir < 0)
+                return dir == -ENOENT ? 0 : dir;
+        r = read_small_file(dir, name, 4096, &text, NULL);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        text[strcspn(text, "\n")] = 0;
+        *ret = TAKE_PTR(text);
+        return 1;
 }

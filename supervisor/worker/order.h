@@ -18,10 +18,11 @@ typedef enum WorkerKind {
         WORKER_STAGE,   /* muster-stage@NAME.service */
         WORKER_RESTORE, /* muster-restore@NAME.service */
         WORKER_HOOK,    /* muster-hook@NAME.service */
+        WORKER_FETCH,   /* muster-fetch@NAME.service */
         _WORKER_KIND_MAX,
 } WorkerKind;
 
-const char *worker_kind_to_string(WorkerKind kind); /* "stage", "restore", "hook" */
+const char *worker_kind_to_string(WorkerKind kind); /* "stage", "restore", "hook", "fetch" */
 
 /* musterd: durable enough for /run: by rename, for the group muster-orders alone. Needs members "job" and
  * "verb". */
@@ -45,3 +46,12 @@ int worker_result_read(WorkerKind kind, const char *node, const char *job, json_
 
 /* Worker: sd_notify STATUS=, at most once a second unless @force; "" clears. */
 void worker_progress(bool force, const char *format, ...) _printf_(2, 3);
+
+/*
+ * A worker is to wait while /run/muster/orders/KIND-NAME.paused is there, which holds
+ * the reason. musterd: written by rename; @reason NULL removes it, not there is success.
+ */
+int worker_pause_write(WorkerKind kind, const char *node, const char *reason, Fault *reterr);
+
+/* Worker: 1 and the reason (owned, one line), 0: not paused, -errno. */
+int worker_pause_read(WorkerKind kind, const char *node, char **ret);
