@@ -12,7 +12,8 @@ _musterctl() {
         for ((i = 1; i < COMP_CWORD; i++)); do
                 case ${COMP_WORDS[i]} in
                 --version | --sha256 | --binary | --signers | --need | --reason | --at-time | --at-height | \
-                        --since | --lines | -n | --property | -p)
+                        --since | --lines | -n | --property | -p | --manifest | --limit-rate | --strip | --name | \
+                        --level)
                         [ -n "$verb" ] && ((i++))
                         ;;
                 -*) ;;
@@ -27,7 +28,7 @@ _musterctl() {
         done
 
         case $before in
-        --signers | --binary)
+        --signers | --binary | --manifest)
                 mapfile -t COMPREPLY < <(compgen -f -- "$current")
                 return
                 ;;
@@ -35,7 +36,8 @@ _musterctl() {
                 mapfile -t COMPREPLY < <(compgen -W "$(musterctl show "${COMP_WORDS[2]}" 2>/dev/null | sed 's/=.*//')" -- "$current")
                 return
                 ;;
-        --version | --sha256 | --need | --reason | --at-time | --at-height | --since | --lines | -n)
+        --version | --sha256 | --need | --reason | --at-time | --at-height | --since | --lines | -n | \
+                --limit-rate | --strip | --name | --level)
                 [ -n "$verb" ] && return
                 ;;
         esac
@@ -50,6 +52,11 @@ _musterctl() {
                 1:show) mapfile -t COMPREPLY < <(compgen -W "$(musterctl list --names 2>/dev/null)" -- "$current") ;;
                 *) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
                 esac
+        elif [ "$verb" = snapshot ]; then
+                case $operands in
+                0) mapfile -t COMPREPLY < <(compgen -W "create" -- "$current") ;;
+                1) mapfile -t COMPREPLY < <(compgen -W "$(musterctl list --names 2>/dev/null)" -- "$current") ;;
+                esac
         elif [ "$operands" -eq 0 ]; then
                 case $verb in
                 freeze | thaw | reload | list) ;;
@@ -57,7 +64,7 @@ _musterctl() {
                 esac
         elif [ "$verb" = upgrade ] && [ "$operands" -eq 1 ]; then
                 mapfile -t COMPREPLY < <(compgen -W "$(musterctl show "$before" -p staged --value 2>/dev/null)" -- "$current")
-        elif [ "$verb" = stage ]; then
+        elif [ "$verb" = stage ] || [ "$verb" = restore ]; then
                 mapfile -t COMPREPLY < <(compgen -f -- "$current")
         elif [ "$verb" = status ]; then
                 mapfile -t COMPREPLY < <(compgen -W "$(musterctl list --names 2>/dev/null)" -- "$current")

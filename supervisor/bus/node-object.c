@@ -371,6 +371,86 @@ static void do_cancel(BusService *service, sd_bus_message *call, const Caller *b
                 reply_job(call, node_cancel(node, by, &fault), NULL, &fault);
 }
 
+static const BusOption restore_options[] = {
+        { "sources", "as" },     { "manifest", "s" }, { "sha256", "s" }, { "signers", "s" },
+        { "signers-name", "s" }, { "unsigned", "b" }, { "prefix", "s" }, { "limit-rate", "t" },
+        { "seed", "b" },         { "drop-old", "b" }, { NULL, NULL },
+};
+
+static void do_restore(BusService *service, sd_bus_message *call, const Caller *by) {
+        Node *node = node_of_call(service, call);
+        cleanup_json_ json_t *o = NULL;
+        cleanup_strv_ char **sources = NULL;
+        cleanup_fault_ Fault fault = {};
+        RestoreRequest q;
+        char job[17];
+        int r;
+
+        if (!node)
+                return;
+        (void) sd_bus_message_rewind(call, 1);
+        r = bus_read_options(call, "{sv}", restore_options, &o, &fault);
+        if (r >= 0)
+                r = json_strv(o, "sources", &sources);
+        if (r >= 0) {
+                q = (RestoreRequest){ .sources = sources,
+                                      .manifest = json_str(o, "manifest"),
+                                      .sha256 = json_str(o, "sha256"),
+                                      .signers = json_str(o, "signers"),
+                                      .signers_name = json_str(o, "signers-name"),
+                                      .prefix = json_str(o, "prefix"),
+                                      .unsigned_ = json_bool(o, "unsigned"),
+                                      .no_seed = json_is_false(json_object_get(o, "seed")),
+                                      .drop_old = json_bool(o, "drop-old") };
+                (void) json_u64(o, "limit-rate", &q.limit_rate);
+                r = node_restore(node, &q, by, job, &fault);
+        }
+        reply_job(call, r, job, &fault);
+}
+
+static const BusOption snapshot_options[] = {
+        { "prefix", "s" },
+        { "level", "u" },
+        { "stop", "b" },
+        { NULL, NULL },
+};
+
+static void do_create_snapshot(BusService *service, sd_bus_message *call, const Caller *by) {
+        Node *node = node_of_call(service, call);
+        cleanup_json_ json_t *o = NULL;
+        cleanup_fault_ Fault fault = {};
+        SnapshotRequest q;
+        char job[17];
+        int r;
+
+        if (!node)
+                return;
+        (void) sd_bus_message_rewind(call, 1);
+        r = bus_read_options(call, "{sv}", snapshot_options, &o, &fault);
+        if (r >= 0) {
+                q = (SnapshotRequest){ .prefix = json_str(o, "prefix"), .stop = json_bool(o, "stop") };
+                (void) json_u64(o, "level", &q.level);
+                r = node_snapshot(node, &q, by, job, &fault);
+        }
+        reply_job(call, r, job, &fault);
+}
+
+static void do_pause(BusService *service, sd_bus_message *call, const Caller *by) {
+        Node *node = node_of_call(service, call);
+        cleanup_fault_ Fault fault = {};
+
+        if (node)
+                reply_job(call, node_set_paused(node, true, by, &fault), NULL, &fault);
+}
+
+static void do_resume(BusService *service, sd_bus_message *call, const Caller *by) {
+        Node *node = node_of_call(service, call);
+        cleanup_fault_ Fault fault = {};
+
+        if (node)
+                reply_job(call, node_set_paused(node, false, by, &fault), NULL, &fault);
+}
+
 static void do_hold(BusService *service, sd_bus_message *call, const Caller *by) {
         Node *node = node_of_call(service, call);
         cleanup_fault_ Fault fault = {};
@@ -401,6 +481,10 @@ static const NodeMethod methods[] = {
         { "Upgrade", "org.muster1.upgrade", true, upgrade_options, do_upgrade },
         { "Rollback", "org.muster1.upgrade", false, NULL, do_rollback },
         { "Cancel", "org.muster1.upgrade", false, NULL, do_cancel },
+        { "Restore", "org.muster1.restore", false, restore_options, do_restore },
+        { "CreateSnapshot", "org.muster1.restore", false, snapshot_options, do_create_snapshot },
+        { "Pause", "org.muster1.restore", false, NULL, do_pause },
+        { "Resume", "org.muster1.restore", false, NULL, do_resume },
         { "Hold", "org.muster1.hold", false, NULL, do_hold },
         { "Unhold", "org.muster1.hold", false, NULL, do_unhold },
 };
@@ -464,6 +548,14 @@ static const sd_bus_vtable node_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Rollback", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", job),
                                 method_with_options, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
+                                method_with_options, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Restore", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", job),
+                                method_with_options, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CreateSnapshot", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", job),
+                                method_with_options, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Pause", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
+                                method_with_options, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Resume", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
                                 method_with_options, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Hold", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, method_with_options,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

@@ -62,6 +62,7 @@ static int read_list(sd_bus_message *call, const char *key, json_t *into, Fault 
 
 static int read_value(sd_bus_message *call, const char *key, const char *type, json_t *into, Fault *reterr) {
         uint32_t number;
+        uint64_t large;
         int flag, r;
 
         if (str_eq(type, "s"))
@@ -71,6 +72,12 @@ static int read_value(sd_bus_message *call, const char *key, const char *type, j
         if (str_eq(type, "b")) {
                 r = sd_bus_message_read_basic(call, 'b', &flag);
                 return r < 0 ? r : json_put_bool(into, key, flag);
+        }
+        if (str_eq(type, "t")) {
+                r = sd_bus_message_read_basic(call, 't', &large);
+                if (r >= 0 && large > INT64_MAX)
+                        return fault_set(reterr, -EINVAL, "option '%s' is too large", key);
+                return r < 0 ? r : json_put_u64(into, key, large);
         }
         r = sd_bus_message_read_basic(call, 'u', &number);
         return r < 0 ? r : json_put_u64(into, key, number);

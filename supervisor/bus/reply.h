@@ -12,7 +12,7 @@
 /* An option that a method takes, besides "command" and "reason"; the list ends with a name of NULL. */
 typedef struct BusOption {
         const char *name;
-        const char *type; /* "s", "as", "b" or "u" */
+        const char *type; /* "s", "as", "b", "u" or "t" */
 } BusOption;
 
 /* Replies with the error that @r (DAEMON_E_* or -errno) stands for. */

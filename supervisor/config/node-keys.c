@@ -156,6 +156,24 @@ static int add_pattern(void *target, const ConfigKey *key, const char *title, co
         return r < 0 ? r : config_append(target, key, value, reterr);
 }
 
+/* "data/" and "data" are the same directory. */
+static int set_prefix(void *target, const ConfigKey *key, const char *title, const char *value,
+                      Fault *reterr) {
+        cleanup_free_ char *prefix = strdup(value);
+        size_t n;
+
+        if (!prefix)
+                return -ENOMEM;
+        for (n = strlen(prefix); n > 0 && prefix[n - 1] == '/'; n--)
+                prefix[n - 1] = 0;
+        if (value_check_relative_path(prefix, NULL) < 0)
+                return fault_set(reterr, -EINVAL,
+                                 "expected the directory inside of the archive that is the data directory, "
+                                 "such as \"data/\", without '..', '.' and '//', found '%s'",
+                                 value);
+        return str_replace(&((NodeConfig *) target)->snapshot.prefix, prefix);
+}
+
 static int set_min_peers(void *target, const ConfigKey *key, const char *title, const char *value,
                          Fault *reterr) {
         uint64_t count;
@@ -263,6 +281,12 @@ static const ConfigKey keys[] = {
         { "backup", "policy", set_policy },
         { "backup", "timeout", config_set_duration, AT(backup_timeout), .min = SEC, .max = 30 * DAY },
 
+        { "snapshot", "prefix", set_prefix },
+        { "snapshot", "signers", config_set_path, AT(snapshot.signers) },
+        { "snapshot", "limit_rate", config_set_size, AT(snapshot.limit_rate), .min = 1024,
+          .max = (uint64_t) 1 << 50 },
+        { "snapshot", "seed", config_set_bool, AT(snapshot.seed) },
+
         { "probation", "start_timeout", config_set_duration, AT(probation.start_timeout), .min = 100 * MSEC,
           .max = 30 * DAY },
         { "probation", "duration", config_set_duration, AT(probation.duration), .min = 0, .max = 30 * DAY },
@@ -290,7 +314,7 @@ int node_managed_key(size_t index, const char **ret_section, const char **ret_ke
                 { NULL, "capabilities" },  { NULL, "protect" },
                 { NULL, "drain_timeout" }, { "stop", NULL },
                 { "limits", NULL },        { "backup", NULL },
-                { "probation", NULL },
+                { "probation", NULL },     { "snapshot", NULL },
         };
 
         if (index >= ELEMENTSOF(managed))

@@ -57,6 +57,7 @@ static void preset(NodeConfig *c) {
         c->backup_timeout = 1800 * USEC_PER_SEC;
         c->drain_timeout = 120 * USEC_PER_SEC;
         c->hook_timeout = 60 * USEC_PER_SEC;
+        c->snapshot = (SnapshotConfig){ .limit_rate = UINT64_MAX, .seed = true };
         c->probation = (ProbationConfig){
                 .start_timeout = 300 * USEC_PER_SEC,
                 .duration = 180 * USEC_PER_SEC,
@@ -174,7 +175,8 @@ static void check_domain(NodeReading *reading) {
 }
 
 static bool is_reserved_sibling(const char *name) {
-        static const char *const reserved[] = { "guard", "incoming", "old", "rehearsal" };
+        static const char *const reserved[] = { "guard",     "incoming",  "old",
+                                                "rehearsal", "snapshots", "exchanging" };
 
         for (size_t i = 0; i < ELEMENTSOF(reserved); i++) {
                 size_t n = strlen(reserved[i]);
@@ -182,7 +184,7 @@ static bool is_reserved_sibling(const char *name) {
                 if (strncmp(name, reserved[i], n) == 0 && (!name[n] || name[n] == '/'))
                         return true;
         }
-        return str_starts(name, "backup-");
+        return str_starts(name, "backup-") || str_starts(name, "set-aside-");
 }
 
 static void check_data(NodeReading *reading) {

@@ -67,6 +67,8 @@ NodeConfig *node_config_free(NodeConfig *config) {
         free(config->probe);
         strv_free(config->capabilities);
         strv_free(config->protect);
+        free(config->snapshot.prefix);
+        free(config->snapshot.signers);
         free(config);
         return NULL;
 }

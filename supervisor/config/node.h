@@ -55,6 +55,14 @@ typedef struct ProbationConfig {
         bool require_signing;    /* if it signed before, it must sign again */
 } ProbationConfig;
 
+/* snapshot { ... }: what `musterctl restore` does where it is not told. */
+typedef struct SnapshotConfig {
+        char *prefix;        /* the archive's directory that is the data directory: stripped; NULL: none */
+        char *signers;       /* path of an allowed_signers file, absolute; NULL: none */
+        uint64_t limit_rate; /* bytes a second; UINT64_MAX: no limit */
+        bool seed;           /* takes what the live data holds already from there */
+} SnapshotConfig;
+
 typedef struct NodeConfig {
         char *name;   /* file name without ".conf"; see name_is_valid() */
         char *path;   /* the file it was read from */
@@ -98,6 +106,7 @@ typedef struct NodeConfig {
         uint64_t drain_timeout; /* at most this long waiting for a moment without our proposal slot */
         uint64_t hook_timeout;  /* each script */
 
+        SnapshotConfig snapshot;
         ProbationConfig probation;
         ReferenceConfig *references;
         size_t n_references;

@@ -172,6 +172,8 @@ void upgrade_give_data_back(Upgrade *u, UpgradeThen then) {
 char *upgrade_kept_note(const Upgrade *u) {
         char *text = NULL;
 
+        if (u->job->kind == JOB_RESTORE)
+                return restore_kept_note(u->node, u->job);
         if (!json_bool(u->job->facts, "backup") ||
             asprintf(&text, "the data of before is kept in " MUSTER_STATEDIR "/nodes/%s/state/backup-%s",
                      u->node->name, u->job->id) < 0)
@@ -183,8 +185,8 @@ char *upgrade_data_note(const Upgrade *u) {
         const UpgradeJob *job = u->job;
         char *text = NULL;
 
-        if (json_bool(job->facts, "backup") || json_bool(job->facts, "hook-backup") ||
-            !upgrade_may_have_run(u))
+        if (job->kind == JOB_RESTORE || json_bool(job->facts, "backup") ||
+            json_bool(job->facts, "hook-backup") || !upgrade_may_have_run(u))
                 return NULL;
         if (asprintf(&text,
                      "the data is as version %s left it (no backup was made): if %s refuses it, go forward "
@@ -208,7 +210,7 @@ static void on_dropped(bool ok, const char *text, const json_t *result, void *us
         if (!ok) {
                 sd_journal_print(
                         LOG_WARNING,
-                        "The backup of node '%s' that is no longer needed was not removed, ignoring: %s",
+                        "What an ended job of node '%s' kept of its data was not removed, ignoring: %s",
                         node->name, text);
                 return;
         }
@@ -224,8 +226,11 @@ static void on_dropped(bool ok, const char *text, const json_t *result, void *us
 
 /* A stuck node's copy stays for the person. */
 static bool has_leftovers(const UpgradeJob *job) {
-        return job && upgrade_job_is_over(job) && job->state != UPGRADE_STUCK &&
-               !json_bool(job->facts, "dropped") &&
+        if (!job || !upgrade_job_is_over(job) || json_bool(job->facts, "dropped"))
+                return false;
+        if (job->kind == JOB_RESTORE)
+                return restore_has_leftovers(job);
+        return job->state != UPGRADE_STUCK &&
                (json_bool(job->facts, "backup-begun") || json_bool(job->facts, "given-back"));
 }
 
@@ -235,7 +240,8 @@ void node_drop_backup(Node *node, const UpgradeJob *job) {
         if (!has_leftovers(job) || node->drop || !node->config || !node_config_is_managed(node->config) ||
             node->config->mode == NODE_MODE_OBSERVE)
                 return;
-        order = backup_order(node, job, "discard");
+        order = job->kind == JOB_RESTORE ? restore_drop_order(node, job)
+                                         : backup_order(node, job, "discard");
         memcpy(node->drop_job, job->id, sizeof node->drop_job);
         if (order)
                 (void) worker_run(node->daemon->workers, WORKER_RESTORE, node->name, job->id, order, 0,

@@ -181,6 +181,10 @@ static int describe_jobs(const Node *node, json_t *j) {
                 return -ENOMEM;
         if (node->last && upgrade_job_to_json(node->last, NULL, &last) < 0)
                 return -ENOMEM;
+        if (put(j, "old_data", text_or_null(restore_kept_old(node->last))) < 0) {
+                json_decref(last);
+                return -ENOMEM;
+        }
         return put(j, "last", last ?: json_null()) < 0 ||
                                put(j, "hold", node->hold ? json_incref(node->hold) : json_null()) < 0
                        ? -ENOMEM

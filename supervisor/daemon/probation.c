@@ -47,6 +47,8 @@ static void on_health(Upgrade *u, bool ok, const char *text, const json_t *resul
                 hooks_again(u, text, health_hooks);
         else if (!ok)
                 upgrade_fail(u, "%s", text);
+        else if (u->job->kind == JOB_RESTORE)
+                restore_commit(u);
         else if (sample->height != CHAIN_UNKNOWN)
                 upgrade_event(u, UPGRADE_EV_OK, "version %s passed its probation, head %" PRId64 "%s",
                               u->job->version, sample->height, note);
@@ -79,6 +81,8 @@ void upgrade_probation_check(Upgrade *u) {
         ProbationOutcome outcome;
 
         u->probation.chain_id = config->chain_id; /* a reload may have replaced it */
+        if (u->job->kind == JOB_RESTORE)
+                restore_prepare_probation(u);
         outcome = probation_step(&u->probation, &config->probation, sample->at_monotonic > 0 ? sample : NULL,
                                  &u->node->facts, references, n_references, now_monotonic_usec(), &reason);
         switch (outcome) {
@@ -122,7 +126,7 @@ void upgrade_enter_probation(Upgrade *u) {
         const json_t *height = json_object_get(baseline, "height");
 
         probation_init(&u->probation, now_monotonic_usec());
-        if (json_is_integer(height))
+        if (json_is_integer(height) && u->job->kind != JOB_RESTORE) /* whose data may be far behind it */
                 u->probation.height = json_integer_value(height);
         u->probation.was_signing = json_bool(baseline, "signing");
         u->probation.n_restarts = u->node->facts.n_restarts;

@@ -17,7 +17,7 @@ static int ready_to_act(Node *node, const Caller *by, unsigned grant, Fault *ret
         return r != 0 ? r : node_open(node, reterr);
 }
 
-static int busy(const Upgrade *u, Fault *reterr) {
+int upgrade_busy(const Upgrade *u, Fault *reterr) {
         return fault_set(reterr, DAEMON_E_BUSY,
                          "the %s of version %s is '%s': wait for its end, or 'musterctl cancel %s' first",
                          job_kind_to_string(u->job->kind), u->job->version,
@@ -45,9 +45,9 @@ static int stage_check(Node *node, const StageRequest *q, Fault *reterr) {
                         reterr, DAEMON_E_INVALID,
                         "publisher signatures need both: the trusted signers and how many must have signed");
         if (node->staging)
-                return busy(node->staging, reterr);
+                return upgrade_busy(node->staging, reterr);
         if (node->upgrade && upgrade_state_touches_node(node->upgrade->job->state))
-                return busy(node->upgrade, reterr);
+                return upgrade_busy(node->upgrade, reterr);
         if (release_link_read(node->dirfd, "current", &current, NULL) >= 0 && str_eq(current, q->version) &&
             release_accepted_digest(node->dirfd, q->version, digest, NULL) < 0)
                 return fault_set(reterr, DAEMON_E_REFUSED,
@@ -93,9 +93,10 @@ static int upgrade_check(Node *node, const char *version, Fault *reterr) {
         int r;
 
         if (node->upgrade)
-                return busy(node->upgrade, reterr);
-        if (node->staging && str_eq(node->staging->job->version, version))
-                return busy(node->staging, reterr);
+                return upgrade_busy(node->upgrade, reterr);
+        if (node->staging &&
+            (node->staging->job->kind == JOB_SNAPSHOT || str_eq(node->staging->job->version, version)))
+                return upgrade_busy(node->staging, reterr);
         if (node->hold)
                 return fault_set(reterr, DAEMON_E_REFUSED,
                                  "node '%s' is held (%s): 'musterctl unhold %s' first", node->name,
@@ -183,7 +184,11 @@ static int upgrade_ask(Node *node, JobKind kind, const UpgradeRequest *q, const 
         if (r < 0)
                 return r;
         if (upgrade_facts(job, q, node->facts.stopped_by_operator) < 0 ||
-            json_put_str(job->facts, "previous", previous) < 0 || take_kept_backup(node, job) < 0)
+            json_put_str(job->facts, "previous", previous) < 0 ||
+            json_put_str(job->facts, "kept-old", restore_kept_old(node->last)) < 0 ||
+            json_put_str(job->facts, "drop-first",
+                         node->last ? json_str(node->last->facts, "drop-first") : NULL) < 0 ||
+            take_kept_backup(node, job) < 0)
                 return -ENOMEM;
         return upgrade_launch(node, TAKE_PTR(job), &node->upgrade, by, ret_job, reterr);
 }
@@ -209,6 +214,8 @@ int node_rollback(Node *node, const Caller *by, char ret_job[static 17], Fault *
                 memcpy(ret_job, node->upgrade->job->id, 17);
                 return node_cancel(node, by, reterr);
         }
+        if (restore_can_go_back(node->last))
+                return node_restore_back(node, by, ret_job, reterr);
         r = release_link_read(node->dirfd, "previous", &previous, reterr);
         if (r < 0)
                 return r;
@@ -259,9 +266,9 @@ static int discard_check(Node *node, const char *version, Fault *reterr) {
         if (version_check(version, "the version", reterr) < 0)
                 return DAEMON_E_INVALID;
         if (is_in_use(node->staging, version))
-                return busy(node->staging, reterr);
+                return upgrade_busy(node->staging, reterr);
         if (is_in_use(node->upgrade, version))
-                return busy(node->upgrade, reterr);
+                return upgrade_busy(node->upgrade, reterr);
         for (size_t i = 0; i < ELEMENTSOF(links); i++) {
                 cleanup_free_ char *linked = NULL;
 

@@ -79,7 +79,7 @@ static void rolling_back_on_unit(Upgrade *u) {
                 old_release_is_silent(u); /* systemd has given up */
 }
 
-static void on_old_started(Upgrade *u) {
+void upgrade_on_old_started(Upgrade *u) {
         add_downtime(u);
         u->step = ROLLBACK_WAITING;
         u->on_unit = rolling_back_on_unit;
@@ -101,7 +101,7 @@ static void switch_back(Upgrade *u) {
                 upgrade_fail(u, "%s; going back failed: %s", u->job->reason, fault_text(&fault, r));
                 return;
         }
-        upgrade_start_node(u, u->job->from, on_old_started);
+        upgrade_start_node(u, u->job->from, upgrade_on_old_started);
 }
 
 static void give_data_back(Upgrade *u) {
@@ -131,7 +131,7 @@ void upgrade_enter_rolling_back(Upgrade *u) {
                 return;
         }
         if (upgrade_node_runs(u, u->job->from)) /* it was never stopped, or a crash came after its start */
-                upgrade_start_node(u, u->job->from, on_old_started);
+                upgrade_start_node(u, u->job->from, upgrade_on_old_started);
         else
                 upgrade_stop_node(u, on_new_stopped);
 }

@@ -3,6 +3,7 @@
  * Inside of a running upgrade, shared by the files that implement its states:
  * upgrade.c (transitions), staging.c (fetching to staged), armed.c, draining.c,
  * stopping.c, guarding.c, starting.c (with switching), probation.c, rollback.c;
+ * restoring.c and snapshotting.c (what the other kinds do in these states);
  * operator.c (what systemctl was told meanwhile), data.c (backup and the way back of data).
  *
  * A state's entry action may call upgrade_event() and the like only as its last
@@ -122,6 +123,45 @@ void upgrade_abort_for_operator(Upgrade *u, const char *objection);
 
 /* Ends it where the next step would be the start; the permit is there. */
 void upgrade_leave_start_to_operator(Upgrade *u, const char *objection);
+
+/* rolling-back: the node was started as it was before; waits for its answer. */
+void upgrade_on_old_started(Upgrade *u);
+
+/* DAEMON_E_BUSY with what is under way. */
+int upgrade_busy(const Upgrade *u, Fault *reterr);
+
+/* --- restores (restoring.c) --- */
+
+/* The job whose name the trees have. */
+const char *restore_id(const UpgradeJob *job);
+
+/* Writes or removes the worker's pause file as the facts say. */
+int restore_write_pause(const Node *node, const UpgradeJob *job, Fault *reterr);
+
+/* Where the data of before is and how to get it back; NULL: it is not kept. Owned. */
+char *restore_kept_note(const Node *node, const UpgradeJob *job);
+
+/* Whether a rollback now is the way back to kept data: nothing has run on it since. */
+bool restore_can_go_back(const UpgradeJob *last);
+int node_restore_back(Node *node, const Caller *by, char ret_job[static 17], Fault *reterr);
+
+/* @job is over and its trees may still be there; restore_drop_order() removes them. */
+bool restore_has_leftovers(const UpgradeJob *job);
+json_t *restore_drop_order(const Node *node, const UpgradeJob *job);
+
+/* Before each step of probation; and when it has passed. */
+void restore_prepare_probation(Upgrade *u);
+void restore_commit(Upgrade *u);
+
+void restore_enter_fetching(Upgrade *u);
+void restore_enter_verifying(Upgrade *u);
+void restore_enter_staged(Upgrade *u);
+void restore_enter_guarding(Upgrade *u);
+void restore_enter_switching(Upgrade *u);
+void restore_enter_rolling_back(Upgrade *u);
+
+void snapshot_enter_fetching(Upgrade *u);
+void snapshot_enter_verifying(Upgrade *u);
 
 /* Entry actions. */
 void upgrade_enter_fetching(Upgrade *u);

@@ -11,6 +11,18 @@
 
 #define JOURNAL_RETRY_USEC (2 * USEC_PER_SEC)
 
+/* NULL: as an upgrade. */
+static const UpgradeThen restore_entries[_UPGRADE_STATE_MAX] = {
+        [UPGRADE_FETCHING] = restore_enter_fetching,   [UPGRADE_VERIFYING] = restore_enter_verifying,
+        [UPGRADE_STAGED] = restore_enter_staged,       [UPGRADE_GUARDING] = restore_enter_guarding,
+        [UPGRADE_SWITCHING] = restore_enter_switching, [UPGRADE_ROLLING_BACK] = restore_enter_rolling_back,
+};
+
+static const UpgradeThen snapshot_entries[_UPGRADE_STATE_MAX] = {
+        [UPGRADE_FETCHING] = snapshot_enter_fetching,
+        [UPGRADE_VERIFYING] = snapshot_enter_verifying,
+};
+
 static const UpgradeThen entries[_UPGRADE_STATE_MAX] = {
         [UPGRADE_FETCHING] = upgrade_enter_fetching,
         [UPGRADE_VERIFYING] = upgrade_enter_verifying,
@@ -24,6 +36,14 @@ static const UpgradeThen entries[_UPGRADE_STATE_MAX] = {
         [UPGRADE_PROBATION] = upgrade_enter_probation,
         [UPGRADE_ROLLING_BACK] = upgrade_enter_rolling_back,
 };
+
+static void run_entry(Upgrade *u) {
+        const UpgradeThen *own = u->job->kind == JOB_RESTORE    ? restore_entries
+                                 : u->job->kind == JOB_SNAPSHOT ? snapshot_entries
+                                                                : entries;
+
+        (own[u->job->state] ?: entries[u->job->state])(u);
+}
 
 static const UpgradeThen samples[_UPGRADE_STATE_MAX] = {
         [UPGRADE_ARMED] = upgrade_armed_check,
@@ -81,7 +101,10 @@ static void upgrade_finish(Upgrade *u) {
         if (node->monitor && !node->upgrade)
                 monitor_set_urgent(node->monitor, false);
         (void) node_run_hooks(node, "notify", u->job, on_notify_done, NULL, NULL);
-        if (u->job->kind != JOB_STAGE) {
+        if (u->job->kind == JOB_RESTORE)
+                (void) worker_pause_write(WORKER_FETCH, node->name, NULL,
+                                          NULL); /* the next one's would wait */
+        if (!job_kind_is_aside(u->job->kind)) {
                 upgrade_job_free(node->last);
                 node->last = TAKE_PTR(u->job);
                 node_drop_backup(node, node->last);
@@ -118,7 +141,7 @@ static void upgrade_enter(Upgrade *u) {
         }
         node_changed(node);
         if (!upgrade_is_parked(u))
-                entries[u->job->state](u);
+                run_entry(u);
 }
 
 static void upgrade_retry_owed(Upgrade *u);
@@ -200,6 +223,8 @@ static char *way_out(const Upgrade *u) {
         char *text = NULL;
         int r;
 
+        if (u->job->kind == JOB_RESTORE)
+                return restore_kept_note(u->node, u->job);
         if (!from)
                 r = asprintf(
                         &text,
@@ -382,15 +407,19 @@ int upgrade_launch(Node *node, UpgradeJob *job, Upgrade **slot, const Caller *by
         owned = NULL;
         memcpy(ret_job, u->job->id, sizeof u->job->id);
         daemon_publish(node->daemon, &row);
-        node_record_act(node, u->job->id, by, "%s of version %s asked for", job_kind_to_string(u->job->kind),
-                        u->job->version);
+        if (json_str(u->job->facts, "source"))
+                node_record_act(node, u->job->id, by, "%s %s asked for", job_kind_to_string(u->job->kind),
+                                json_str(u->job->facts, "source"));
+        else
+                node_record_act(node, u->job->id, by, "%s of version %s asked for",
+                                job_kind_to_string(u->job->kind), u->job->version);
         *slot = u;
         upgrade_enter(u);
         return 0;
 }
 
 int node_resume(Node *node, UpgradeJob *job) {
-        Upgrade **slot = job->kind == JOB_STAGE ? &node->staging : &node->upgrade;
+        Upgrade **slot = job_kind_is_aside(job->kind) ? &node->staging : &node->upgrade;
         Upgrade *u;
         int r;
 
@@ -412,5 +441,5 @@ void upgrade_continue(Upgrade *u) {
         sd_journal_print(LOG_NOTICE, "Resuming the %s of node '%s' to version %s in '%s'",
                          job_kind_to_string(job->kind), u->node->name, job->version,
                          upgrade_state_to_string(job->state));
-        entries[job->state](u);
+        run_entry(u);
 }

@@ -61,7 +61,7 @@ static unsigned put_job(FILE *f, const Screen *screen, const char *name, const j
         if (!str_eq(json_str(job, "state"), "stuck"))
                 return 0;
         return put(f, screen, TONE_BAD, todo, "%s: %s %s is stuck: %s", name, json_str(job, "kind") ?: "job",
-                   json_str(job, "version") ?: "", json_str(job, "reason") ?: "no reason given");
+                   json_str(job, "source") ?: json_str(job, "version") ?: "", json_str(job, "reason") ?: "no reason given");
 }
 
 static unsigned put_hold(FILE *f, const Screen *screen, const char *name, const json_t *hold) {

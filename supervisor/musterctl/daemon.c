@@ -204,7 +204,8 @@ int daemon_list_events(Daemon *daemon, const char *node, uint64_t after, unsigne
         return r < 0 ? r : call_for_json(daemon, "ListEvents", m, JSON_ARRAY, ret, reterr);
 }
 
-static int append_value(sd_bus_message *m, const json_t *value) {
+/* @wide: an integer is 't', else 'u'. */
+static int append_value(sd_bus_message *m, const json_t *value, bool wide) {
         const json_t *item;
         size_t i;
         int r;
@@ -216,7 +217,8 @@ static int append_value(sd_bus_message *m, const json_t *value) {
         case JSON_FALSE:
                 return sd_bus_message_append(m, "v", "b", json_is_true(value));
         case JSON_INTEGER:
-                return sd_bus_message_append(m, "v", "u", (uint32_t) json_integer_value(value));
+                return wide ? sd_bus_message_append(m, "v", "t", (uint64_t) json_integer_value(value))
+                            : sd_bus_message_append(m, "v", "u", (uint32_t) json_integer_value(value));
         case JSON_ARRAY:
                 r = sd_bus_message_open_container(m, 'v', "as");
                 if (r >= 0)
@@ -241,7 +243,7 @@ static int append_option(sd_bus_message *m, const char *key, const json_t *value
         if (r >= 0)
                 r = sd_bus_message_append(m, "s", key);
         if (r >= 0)
-                r = append_value(m, value);
+                r = append_value(m, value, str_eq(key, "limit-rate"));
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 

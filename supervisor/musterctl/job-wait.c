@@ -137,11 +137,11 @@ static int say_accepted(const char *node, const json_t *job) {
         return 0;
 }
 
-/* A rollback that was asked for in the middle of an upgrade turns that one around. */
+/* A rollback that was asked for in the middle of an upgrade or a restore turns that one around. */
 static int follow_exit(const char *asked, const json_t *job) {
         const char *kind = json_str(job, "kind"), *state = json_str(job, "state");
 
-        if (str_eq(asked, "rollback") && str_eq(kind, "upgrade"))
+        if (str_eq(asked, "rollback") && (str_eq(kind, "upgrade") || str_eq(kind, "restore")))
                 return str_eq(state, "rolled-back") ? CTL_OK : CTL_FAILED;
         return job_exit(kind, state);
 }

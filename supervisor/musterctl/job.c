@@ -11,10 +11,15 @@
 char *job_title(const Screen *screen, const json_t *job) {
         const char *kind = json_str(job, "kind") ?: "job", *version = json_str(job, "version") ?: "",
                    *from = json_str(job, "from");
+        const char *source = json_str(job, "source");
         char *title;
         int r;
 
-        if (from && !str_eq(kind, "stage") && !str_eq(from, version))
+        if (source)
+                r = asprintf(&title, "%s %s%s", kind, source, json_bool(job, "paused") ? " (paused)" : "");
+        else if (str_eq(kind, "restore") && str_eq(json_str(job, "state"), "rolling-back"))
+                r = asprintf(&title, "restore: back to the data of before");
+        else if (from && !str_eq(kind, "stage") && !str_eq(from, version))
                 r = asprintf(&title, "%s %s %s %s", kind, from, screen_arrow(screen), version);
         else
                 r = asprintf(&title, "%s %s", kind, version);
@@ -119,6 +124,31 @@ void job_bar_put(FILE *f, const Screen *screen, const char *progress, unsigned w
         text_put(f, screen, text, width);
 }
 
+static void put_restored(FILE *f, const json_t *job) {
+        const char *state = json_str(job, "state"), *source = json_str(job, "source") ?: "the snapshot",
+                   *version = json_str(job, "version") ?: "?";
+
+        if (str_eq(state, "committed"))
+                fprintf(f, "runs %s on the data of %s", version, source);
+        else if (str_eq(state, "rolled-back") && json_str(job, "source"))
+                fprintf(f, "%s failed, runs %s on the data of before", source, version);
+        else if (str_eq(state, "rolled-back"))
+                fprintf(f, "runs %s on the data of before", version);
+        else if (str_eq(state, "aborted"))
+                fputs("restore ended before the node was touched", f);
+        else
+                fputs("restore needs a person", f);
+}
+
+static void put_snapshot(FILE *f, const json_t *job) {
+        const char *reason = json_str(job, "reason");
+
+        if (str_eq(json_str(job, "state"), "staged"))
+                fprintf(f, "%s", reason && *reason ? reason : "the snapshot is made");
+        else
+                fputs("no snapshot was made, the node is untouched", f);
+}
+
 static void put_versions(FILE *f, const json_t *job) {
         const char *kind = json_str(job, "kind"), *state = json_str(job, "state"),
                    *version = json_str(job, "version") ?: "?", *from = json_str(job, "from");
@@ -148,7 +178,12 @@ void job_end_put(FILE *f, const Screen *screen, const char *node, const json_t *
 
         fprintf(f, "%s: %s%s%s: ", node, screen_on(screen, good ? TONE_GOOD : TONE_BAD), state,
                 screen_off(screen));
-        put_versions(f, job);
+        if (str_eq(json_str(job, "kind"), "restore"))
+                put_restored(f, job);
+        else if (str_eq(json_str(job, "kind"), "snapshot"))
+                put_snapshot(f, job);
+        else
+                put_versions(f, job);
         if (downtime >= 0)
                 fprintf(f, ", %s of downtime", format_duration(text, (uint64_t) downtime));
         if (!good && reason && *reason) {

@@ -54,11 +54,11 @@ Tone state_tone(const char *state) {
 }
 
 static bool rests_at_staged(const char *kind) {
-        return str_eq(kind, "stage") || str_eq(kind, "rehearse");
+        return str_eq(kind, "stage") || str_eq(kind, "rehearse") || str_eq(kind, "snapshot");
 }
 
 bool job_is_over(const char *kind, const char *state) {
-        if (str_eq(kind, "stage") && str_eq(state, "staged"))
+        if ((str_eq(kind, "stage") || str_eq(kind, "snapshot")) && str_eq(state, "staged"))
                 return true;
         for (size_t i = 0; i < ELEMENTSOF(ends); i++)
                 if (str_eq(ends[i].name, state))

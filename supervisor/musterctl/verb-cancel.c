@@ -19,8 +19,9 @@ static int show_and_ask(const char *name, const json_t *job, Fault *reterr) {
         for (size_t i = 0; i < ELEMENTSOF(harmless); i++)
                 if (str_eq(harmless[i], state))
                         return 0;
-        if (asprintf(&question, "%s: %s is %s: cancelling it goes back to the release before. Cancel it?",
-                     name, title ?: "the job", state ?: "?") < 0)
+        if (asprintf(&question, "%s: %s is %s: cancelling it goes back to the %s before. Cancel it?", name,
+                     title ?: "the job", state ?: "?",
+                     str_eq(json_str(job, "kind"), "restore") ? "data of" : "release") < 0)
                 return -ENOMEM;
         return ask(question, reterr);
 }
@@ -49,7 +50,8 @@ static int run(const char *name) {
                 r = print_json(job);
         else
                 printf("%s: %s %s is being cancelled; see: musterctl status %s\n", name,
-                       json_str(job, "kind") ?: "job", json_str(job, "version") ?: "", name);
+                       json_str(job, "kind") ?: "job", json_str(job, "source") ?: json_str(job, "version") ?: "",
+                       name);
         return r < 0 ? complain(r, NULL) : 0;
 }
 

@@ -49,7 +49,8 @@ static int add_job(Table *t, const json_t *node) {
         if (percent >= 0)
                 snprintf(share, sizeof share, " %d%%", percent);
         if (asprintf(&text, "%s%s: %s %s", json_str(job, "state") ?: "?", share,
-                     json_str(job, "kind") ?: "job", json_str(job, "version") ?: "") < 0) {
+                     json_str(job, "kind") ?: "job",
+                     json_str(job, "source") ?: json_str(job, "version") ?: "") < 0) {
                 text = NULL;
                 return -ENOMEM;
         }

@@ -9,6 +9,29 @@
 #include "musterctl/verb.h"
 #include "util/text.h"
 
+/* A restore that is under way, or ended stuck: what goes back is the data. */
+static bool goes_back_in_data(const json_t *node) {
+        const json_t *active = node_active_job(node), *last = json_object_get(node, "last");
+
+        return str_eq(json_str(active, "kind"), "restore") ||
+               (!active && json_str(node, "old_data") &&
+                (str_eq(json_str(last, "kind"), "restore") || str_eq(json_str(last, "state"), "aborted")));
+}
+
+static int ask_for_data(const json_t *node, Fault *reterr) {
+        const char *name = json_str(node, "name") ?: "?";
+        cleanup_free_ char *question = NULL;
+
+        if (!settings.json)
+                printf("%11s: %s: to the data of before the restore, with version %s\n%11s: keys and "
+                       "signing "
+                       "state never go back\n",
+                       "Roll back", name, json_str(node, "version") ?: "?", "Data");
+        if (asprintf(&question, "Stop %s and start it with the data of before the restore?", name) < 0)
+                return -ENOMEM;
+        return ask(question, reterr);
+}
+
 static int show_and_ask(const json_t *node, Fault *reterr) {
         const char *name = json_str(node, "name") ?: "?", *version = json_str(node, "version"),
                    *previous = json_str(node, "previous");
@@ -42,7 +65,7 @@ static int run(const char *name, bool wait) {
         if (r == 0)
                 r = node_may_act(node, &fault);
         if (r == 0)
-                r = show_and_ask(node, &fault);
+                r = goes_back_in_data(node) ? ask_for_data(node, &fault) : show_and_ask(node, &fault);
         if (r == 0 && wait)
                 r = watch_new(daemon, name, JOB_PATIENCE, &watch, &fault);
         if (r == 0)

@@ -188,6 +188,10 @@ static void put_versions(const json_t *n) {
         if (previous)
                 field("Previous", TONE_PLAIN, "%s", previous);
         put_staged(n, current, previous);
+        if (json_str(n, "old_data"))
+                field("Old data", TONE_WAIT,
+                      "of before restore %s is kept; back to it: musterctl rollback %s",
+                      json_str(n, "old_data"), json_str(n, "name") ?: "NODE");
 }
 
 /* A configuration error names each fault in a line. */
@@ -257,6 +261,8 @@ static void put_job(const char *label, const json_t *job, const json_t *events) 
         }
         if (reason && *reason)
                 field("", TONE_PLAIN, "%s", reason);
+        if (json_bool(job, "paused"))
+                field("", TONE_WAIT, "paused, also over a reboot, until: musterctl resume");
         if (!over && trigger && *trigger && !str_eq(trigger, "now"))
                 field("", TONE_PLAIN, "trigger %s", trigger);
         if (downtime >= 0)

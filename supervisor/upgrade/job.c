@@ -5,10 +5,8 @@
 #include <sys/random.h>
 
 static const char *const kind_names[_JOB_KIND_MAX] = {
-        [JOB_STAGE] = "stage",
-        [JOB_UPGRADE] = "upgrade",
-        [JOB_ROLLBACK] = "rollback",
-        [JOB_REHEARSE] = "rehearse",
+        [JOB_STAGE] = "stage",       [JOB_UPGRADE] = "upgrade", [JOB_ROLLBACK] = "rollback",
+        [JOB_REHEARSE] = "rehearse", [JOB_RESTORE] = "restore", [JOB_SNAPSHOT] = "snapshot",
 };
 
 const char *job_kind_to_string(JobKind kind) {
@@ -21,6 +19,10 @@ JobKind job_kind_from_string(const char *name) {
         while (kind < _JOB_KIND_MAX && !str_eq(kind_names[kind], name))
                 kind++;
         return kind;
+}
+
+bool job_kind_is_aside(JobKind kind) {
+        return kind == JOB_STAGE || kind == JOB_SNAPSHOT;
 }
 
 void caller_done(Caller *caller) {
@@ -81,7 +83,20 @@ bool upgrade_job_is_over(const UpgradeJob *job) {
         if (upgrade_state_is_end(job->state))
                 return true;
         return job->state == UPGRADE_STAGED &&
-               (job->kind == JOB_STAGE || (job->kind == JOB_REHEARSE && json_bool(job->facts, "rehearsed")));
+               (job_kind_is_aside(job->kind) ||
+                (job->kind == JOB_REHEARSE && json_bool(job->facts, "rehearsed")));
+}
+
+/* What only these kinds have. */
+static int put_snapshot_members(json_t *j, const UpgradeJob *job) {
+        json_t *source = json_object_get(job->facts, "source");
+
+        if (job->kind != JOB_RESTORE && job->kind != JOB_SNAPSHOT)
+                return 0;
+        if (json_object_set(j, "source", source ?: json_null()) < 0 ||
+            json_put_bool(j, "paused", json_bool(job->facts, "paused")) < 0)
+                return -ENOMEM;
+        return 0;
 }
 
 int upgrade_job_to_json(const UpgradeJob *job, const char *progress, json_t **ret) {
@@ -97,7 +112,8 @@ int upgrade_job_to_json(const UpgradeJob *job, const char *progress, json_t **re
                       json_text(job->by.command ?: ""), "why", json_text(job->by.why ?: ""));
         if (!j)
                 return -ENOMEM;
-        if (json_object_set_new(j, "over", json_boolean(upgrade_job_is_over(job))) < 0 ||
+        if (put_snapshot_members(j, job) < 0 ||
+            json_object_set_new(j, "over", json_boolean(upgrade_job_is_over(job))) < 0 ||
             json_object_set_new(j, "uid",
                                 job->by.uid == UID_NOBODY_KNOWN
                                         ? json_null()

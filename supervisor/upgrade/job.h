@@ -1,15 +1,24 @@
 #pragma once
 /*
- * One job of a node: a staging, an upgrade, a way back, a rehearsal. All of
- * them walk the states of fsm.h; a staging rests, and a rehearsal ends, at
- * `staged`. What a job has to remember over a restart of musterd is in `facts`,
- * stored with it in the journal.
+ * One job of a node: a staging, an upgrade, a way back, a rehearsal, a restore,
+ * the making of a snapshot. All of them walk the states of fsm.h; a staging
+ * rests, and a rehearsal and a snapshot end, at `staged`. A restore has the
+ * version that runs as `version` and as `from`: its releases do not change. What a job has to remember over
+ * a restart of musterd is in `facts`, stored with it in the journal.
  */
 #include <sys/types.h>
 #include "upgrade/fsm.h"
 #include "util/json.h"
 
-typedef enum JobKind { JOB_STAGE, JOB_UPGRADE, JOB_ROLLBACK, JOB_REHEARSE, _JOB_KIND_MAX } JobKind;
+typedef enum JobKind {
+        JOB_STAGE,
+        JOB_UPGRADE,
+        JOB_ROLLBACK,
+        JOB_REHEARSE,
+        JOB_RESTORE,
+        JOB_SNAPSHOT,
+        _JOB_KIND_MAX
+} JobKind;
 
 const char *job_kind_to_string(JobKind kind);   /* on disk: append only */
 JobKind job_kind_from_string(const char *name); /* _JOB_KIND_MAX if it is none */
@@ -45,6 +54,9 @@ int upgrade_job_new(const char *node, JobKind kind, const char *version, const c
                     UpgradeState state, const Caller *by, UpgradeJob **ret);
 UpgradeJob *upgrade_job_free(UpgradeJob *job); /* returns NULL */
 DEFINE_CLEANUP(UpgradeJob *, upgrade_job_free)
+
+/* It leaves the node as it is, and is not what the node's last job was: a staging, a snapshot. */
+bool job_kind_is_aside(JobKind kind);
 
 /* Nothing more will happen by itself. */
 bool upgrade_job_is_over(const UpgradeJob *job);

@@ -402,10 +402,11 @@ int journal_last_job(Journal *j, const char *node, UpgradeJob **ret, Fault *rete
         cleanup_statement_ sqlite3_stmt *s = NULL;
         int rc, r;
 
-        r = journal_prepare(j,
-                            "SELECT * FROM job WHERE node = ? AND over = 1 AND kind != 'stage'"
-                            " ORDER BY rowid DESC LIMIT 1",
-                            &s, reterr);
+        r = journal_prepare(
+                j,
+                "SELECT * FROM job WHERE node = ? AND over = 1 AND kind NOT IN ('stage', 'snapshot')"
+                " ORDER BY rowid DESC LIMIT 1",
+                &s, reterr);
         if (r < 0)
                 return r;
         bind_text(s, 1, node);

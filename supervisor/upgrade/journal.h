@@ -48,7 +48,8 @@ int journal_save_facts(Journal *journal, const UpgradeJob *job, Fault *reterr);
 typedef int (*JournalJobHandler)(UpgradeJob *job, void *userdata);
 int journal_unfinished_jobs(Journal *journal, JournalJobHandler handler, void *userdata, Fault *reterr);
 
-/* The newest job of a node that touched it or tried to (not a staging); *ret NULL if there is none. */
+/* The newest job of a node that touched it or tried to (not a staging, not a snapshot); *ret NULL if there
+ * is none. */
 int journal_last_job(Journal *journal, const char *node, UpgradeJob **ret, Fault *reterr);
 
 /*

@@ -1,0 +1,54 @@
+/*
+ * musterctl pause, resume: the download of a restore.
+ */
+#include "musterctl/args.h"
+#include "musterctl/nodes.h"
+#include "musterctl/settings.h"
+#include "musterctl/verb.h"
+#include "util/text.h"
+
+static int act(const char *name, const char *method, bool paused) {
+        cleanup_(daemon_freep) Daemon *daemon = NULL;
+        cleanup_json_ json_t *manager = NULL, *options = json_object(), *after = NULL;
+        cleanup_fault_ Fault fault = {};
+        const json_t *node;
+        int r;
+
+        if (!options)
+                return complain(-ENOMEM, NULL);
+        r = nodes_open(name, &daemon, &manager, &node, &fault);
+        if (r == 0)
+                r = daemon_act(daemon, name, method, NULL, options, NULL, &fault);
+        if (r == 0 && settings.json)
+                r = daemon_describe_node(daemon, name, &after, &fault);
+        if (r != 0)
+                return complain(r, &fault);
+        if (settings.json)
+                return print_json(after) < 0 ? complain(-EIO, NULL) : 0;
+        if (paused)
+                printf("%s: the download waits, also over a reboot, until: musterctl resume %s\n", name,
+                       name);
+        else
+                printf("%s: the download goes on; follow it: musterctl events -f %s\n", name, name);
+        return 0;
+}
+
+int verb_pause(int argc, char *argv[]) {
+        const ArgSpec spec = { "pause", NULL, 0, 1, 1, "What has arrived stays. The node is not touched." };
+        char **operands;
+        int r;
+
+        if (!args_parse(&spec, argc, argv, &operands, &r))
+                return r;
+        return act(operands[0], "Pause", true);
+}
+
+int verb_resume(int argc, char *argv[]) {
+        const ArgSpec spec = { "resume", NULL, 0, 1, 1, NULL };
+        char **operands;
+        int r;
+
+        if (!args_parse(&spec, argc, argv, &operands, &r))
+                return r;
+        return act(operands[0], "Resume", false);
+}
