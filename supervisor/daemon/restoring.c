@@ -6,6 +6,7 @@
  *
  *     incoming-begun  state/incoming may be there
  *     paused          the download waits: the worker's file is in /run, which a reboot empties
+ *     refused         it ended because the snapshot is not trusted or not this chain's
  *     fetched         the worker's report: incoming is complete and durable
  *     exchange-asked  the exchange may have been made, wholly or half
  *     exchanged       it is known to be made
@@ -70,6 +71,8 @@ static void on_fetched(Upgrade *u, bool ok, const char *text, const json_t *resu
                 return;
         }
         if (!ok) {
+                if (json_bool(result, "refused"))
+                        (void) json_put_bool(u->job->facts, "refused", true);
                 upgrade_event(u, UPGRADE_EV_FAIL, "%s", text);
                 return;
         }

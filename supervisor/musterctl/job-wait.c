@@ -143,7 +143,7 @@ static int follow_exit(const char *asked, const json_t *job) {
 
         if (str_eq(asked, "rollback") && (str_eq(kind, "upgrade") || str_eq(kind, "restore")))
                 return str_eq(state, "rolled-back") ? CTL_OK : CTL_FAILED;
-        return job_exit(kind, state);
+        return json_bool(job, "refused") ? CTL_REFUSED : job_exit(kind, state);
 }
 
 int job_follow(Daemon *daemon, Watch *watch, const char *node, const char *id, const char *kind,

@@ -24,7 +24,7 @@
 typedef struct FetchCommand {
         FetchOptions options;
         char **protect, **notices, **sources;
-        char *sha256, *signers;
+        char *manifest, *sha256, *signers;
         bool json, quiet;
         bool made; /* the directory, by us */
         ProgressBar bar;
@@ -40,6 +40,7 @@ static void fetch_command_done(FetchCommand *c) {
         strv_free(c->protect);
         strv_free(c->notices);
         strv_free(c->sources);
+        free(c->manifest);
         free(c->sha256);
         free(c->signers);
         if (c->options.into_fd >= 0)
@@ -100,6 +101,20 @@ static int bad(const FetchCommand *c, const char *format, ...) {
         text = str_vformat(format, ap);
         va_end(ap);
         return report_failure(c, COMMAND_USAGE, text ?: "Out of memory");
+}
+
+/* A path may be relative to where one stands; a URL and an absolute path stay. Owned. */
+static int locate(FetchCommand *c, const char *word, char **ret) {
+        cleanup_free_ char *here = NULL;
+
+        if (strstr(word, "://") || *word == '/') {
+                *ret = strdup(word);
+                return *ret ? 0 : bad(c, "Out of memory");
+        }
+        here = get_current_dir_name();
+        if (!here || asprintf(ret, "%s/%s", here, word) < 0)
+                return bad(c, "Failed to tell where '%s' is: give the whole path", word);
+        return 0;
 }
 
 static int take_sha256(FetchCommand *c, const char *text) {
@@ -185,8 +200,9 @@ static int take_option(FetchCommand *c, int option, const char *value) {
                 c->options.into = value;
                 return 0;
         case OPT_MANIFEST:
-                c->options.manifest = value;
-                return 0;
+                free(c->manifest);
+                c->manifest = NULL;
+                return locate(c, value, &c->manifest);
         case OPT_SIGNERS:
                 return take_signers(c, value);
         case OPT_SHA256:
@@ -217,19 +233,14 @@ static int take_option(FetchCommand *c, int option, const char *value) {
         }
 }
 
-/* A path may be relative to where one stands. */
 static int take_sources(FetchCommand *c, char **words) {
-        cleanup_free_ char *here = get_current_dir_name();
-
         for (; *words; words++) {
-                cleanup_free_ char *absolute = NULL;
+                cleanup_free_ char *source = NULL;
+                int status = locate(c, *words, &source);
 
-                if (!strstr(*words, "://") && **words != '/' &&
-                    (!here || asprintf(&absolute, "%s/%s", here, *words) < 0)) {
-                        absolute = NULL;
-                        return bad(c, "Failed to tell where '%s' is: give the whole path", *words);
-                }
-                if (strv_append(&c->sources, absolute ?: *words) < 0)
+                if (status != 0)
+                        return status;
+                if (strv_append(&c->sources, source) < 0)
                         return bad(c, "Out of memory");
         }
         c->options.sources = c->sources;
@@ -243,6 +254,7 @@ static int check_words(FetchCommand *c) {
                 return bad(c,
                            "Nothing to fetch: give the URL of an archive (muster-restore fetch --help tells "
                            "more)");
+        c->options.manifest = c->manifest;
         c->options.sha256 = c->sha256;
         c->options.signers = c->signers;
         return 0;

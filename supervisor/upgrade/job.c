@@ -94,7 +94,8 @@ static int put_snapshot_members(json_t *j, const UpgradeJob *job) {
         if (job->kind != JOB_RESTORE && job->kind != JOB_SNAPSHOT)
                 return 0;
         if (json_object_set(j, "source", source ?: json_null()) < 0 ||
-            json_put_bool(j, "paused", json_bool(job->facts, "paused")) < 0)
+            json_put_bool(j, "paused", json_bool(job->facts, "paused")) < 0 ||
+            json_put_bool(j, "refused", json_bool(job->facts, "refused")) < 0)
                 return -ENOMEM;
         return 0;
 }
