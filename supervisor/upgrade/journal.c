@@ -398,18 +398,18 @@ int journal_unfinished_jobs(Journal *j, JournalJobHandler handler, void *userdat
         return rc == SQLITE_DONE ? 0 : journal_fault(j, rc, "read", reterr);
 }
 
-int journal_last_job(Journal *j, const char *node, UpgradeJob **ret, Fault *reterr) {
+/* The one job that @sql finds for @node and @version (NULL: not bound). */
+static int read_one_job(Journal *j, const char *sql, const char *node, const char *version, UpgradeJob **ret,
+                        Fault *reterr) {
         cleanup_statement_ sqlite3_stmt *s = NULL;
         int rc, r;
 
-        r = journal_prepare(
-                j,
-                "SELECT * FROM job WHERE node = ? AND over = 1 AND kind NOT IN ('stage', 'snapshot')"
-                " ORDER BY rowid DESC LIMIT 1",
-                &s, reterr);
+        r = journal_prepare(j, sql, &s, reterr);
         if (r < 0)
                 return r;
         bind_text(s, 1, node);
+        if (version)
+                bind_text(s, 2, version);
         rc = sqlite3_step(s);
         if (rc == SQLITE_DONE) {
                 *ret = NULL;
@@ -418,6 +418,20 @@ int journal_last_job(Journal *j, const char *node, UpgradeJob **ret, Fault *rete
         if (rc != SQLITE_ROW)
                 return journal_fault(j, rc, "read", reterr);
         return read_job(s, ret, reterr);
+}
+
+int journal_last_job(Journal *j, const char *node, UpgradeJob **ret, Fault *reterr) {
+        return read_one_job(j,
+                            "SELECT * FROM job WHERE node = ? AND over = 1 AND kind NOT IN ('stage', "
+                            "'snapshot') ORDER BY rowid DESC LIMIT 1",
+                            node, NULL, ret, reterr);
+}
+
+int journal_upgrade_to(Journal *j, const char *node, const char *version, UpgradeJob **ret, Fault *reterr) {
+        return read_one_job(j,
+                            "SELECT * FROM job WHERE node = ? AND version = ? AND kind = 'upgrade' AND "
+                            "state = 'committed' ORDER BY rowid DESC LIMIT 1",
+                            node, version, ret, reterr);
 }
 
 int journal_event_to_json(const JournalEvent *event, json_t **ret) {

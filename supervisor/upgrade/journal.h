@@ -52,6 +52,10 @@ int journal_unfinished_jobs(Journal *journal, JournalJobHandler handler, void *u
  * is none. */
 int journal_last_job(Journal *journal, const char *node, UpgradeJob **ret, Fault *reterr);
 
+/* The newest committed upgrade of a node to @version; *ret NULL if there is none. */
+int journal_upgrade_to(Journal *journal, const char *node, const char *version, UpgradeJob **ret,
+                       Fault *reterr);
+
 /*
  * JSON array of EVENT objects with id > @after, oldest first; with @after 0 the
  * newest @max. @node NULL: all.

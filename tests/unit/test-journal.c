@@ -250,6 +250,27 @@ static void events_are_paged_forward_from_an_id_or_back_from_the_newest(void **s
         assert_ids(b, "a' OR 1=1 --", 0, 2, "");
 }
 
+static void the_upgrade_that_brought_a_version_is_found(void **state) {
+        cleanup_(upgrade_job_freep) UpgradeJob *first = NULL, *second = NULL, *found = NULL;
+        Book *b = *state;
+
+        assert_int_equal(journal_upgrade_to(b->journal, "kcn-1", "1.7.1", &found, &b->fault), 0);
+        assert_null(found);
+        first = book_job(b, "kcn-1", JOB_UPGRADE, UPGRADE_PROBATION);
+        assert_int_equal(json_put_str(first->facts, "trigger", "height:1000"), 0);
+        book_move(b, first, UPGRADE_COMMITTED);
+        second = book_job(b, "kcn-1", JOB_UPGRADE, UPGRADE_PROBATION);
+        book_move(b, second, UPGRADE_ROLLING_BACK);
+        book_move(b, second, UPGRADE_ROLLED_BACK);
+        assert_int_equal(journal_upgrade_to(b->journal, "kcn-1", first->version, &found, &b->fault), 0);
+        assert_non_null(found);
+        assert_string_equal(found->id, first->id);
+        assert_string_equal(json_str(found->facts, "trigger"), "height:1000");
+        upgrade_job_free(TAKE_PTR(found));
+        assert_int_equal(journal_upgrade_to(b->journal, "kcn-2", first->version, &found, &b->fault), 0);
+        assert_null(found);
+}
+
 static void the_last_job_is_the_newest_that_is_over_and_neither_staging_nor_snapshot(void **state) {
         cleanup_(upgrade_job_freep) UpgradeJob *old = NULL, *running = NULL, *last = NULL;
         Book *b = *state;
@@ -505,6 +526,7 @@ int main(void) {
                 with_book(who_asked_and_why_is_in_the_first_event_and_unknown_is_null),
                 with_book(an_event_that_is_not_utf8_is_listed_with_the_others),
                 with_book(events_are_paged_forward_from_an_id_or_back_from_the_newest),
+                with_book(the_upgrade_that_brought_a_version_is_found),
                 with_book(the_last_job_is_the_newest_that_is_over_and_neither_staging_nor_snapshot),
                 with_book(settings_are_kept_replaced_and_removed_with_their_event),
                 with_book(a_setting_whose_event_cannot_be_written_is_not_changed),
