@@ -5,6 +5,7 @@
  */
 #include "crypto/ssh-private-key.h"
 #include "crypto/base64.h"
+#include "crypto/ssh-wire.h"
 #include "util/text.h"
 
 #include <fcntl.h>
@@ -36,37 +37,7 @@ static void secret_done(Secret *s) {
 }
 #define cleanup_secret_ cleanup_(secret_done)
 
-typedef struct Cursor {
-        const uint8_t *p;
-        size_t left;
-} Cursor;
-
 DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free)
-
-static bool take_u32(Cursor *c, uint32_t *ret) {
-        if (c->left < 4)
-                return false;
-        *ret = (uint32_t) c->p[0] << 24 | (uint32_t) c->p[1] << 16 | (uint32_t) c->p[2] << 8 | c->p[3];
-        c->p += 4;
-        c->left -= 4;
-        return true;
-}
-
-/* RFC 4251 "string": a length and as many bytes. */
-static bool take_string(Cursor *c, Cursor *ret) {
-        uint32_t size;
-
-        if (!take_u32(c, &size) || c->left < size)
-                return false;
-        *ret = (Cursor){ c->p, size };
-        c->p += size;
-        c->left -= size;
-        return true;
-}
-
-static bool cursor_is(const Cursor *c, const void *data, size_t size) {
-        return c->left == size && memcmp(c->p, data, size) == 0;
-}
 
 /* Reads into one buffer, so that no copy stays in memory that was given back. */
 static int read_secret(int dirfd, const char *path, Secret *ret, Fault *reterr) {
@@ -126,18 +97,19 @@ static bool point_belongs_to_seed(const SshPrivateKey *key) {
 }
 
 /* What is encrypted in a key that has a passphrase. */
-static int parse_private(Cursor c, SshPrivateKey *key, Fault *reterr) {
+static int parse_private(SshWire c, SshPrivateKey *key, Fault *reterr) {
         const char *type = ssh_key_type_to_string(SSH_KEY_ED25519);
-        Cursor name, point, secret, comment;
+        SshWire name, point, secret, comment;
         uint32_t a, b;
 
-        if (!take_u32(&c, &a) || !take_u32(&c, &b) || a != b)
+        if (!ssh_wire_take_u32(&c, &a) || !ssh_wire_take_u32(&c, &b) || a != b)
                 return fault_set(reterr, -EBADMSG, "its two check numbers differ");
-        if (!take_string(&c, &name) || !cursor_is(&name, type, strlen(type)) || !take_string(&c, &point) ||
-            !take_string(&c, &secret) || !take_string(&c, &comment))
+        if (!ssh_wire_take_string(&c, &name) || !ssh_wire_is(&name, type) ||
+            !ssh_wire_take_string(&c, &point) || !ssh_wire_take_string(&c, &secret) ||
+            !ssh_wire_take_string(&c, &comment))
                 return fault_set(reterr, -EBADMSG, "its private part is damaged");
-        if (secret.left != 2 * SSH_ED25519_SIZE ||
-            !cursor_is(&point, key->public.point, sizeof key->public.point) ||
+        if (secret.left != 2 * SSH_ED25519_SIZE || point.left != sizeof key->public.point ||
+            memcmp(point.p, key->public.point, point.left) != 0 ||
             memcmp(secret.p + SSH_ED25519_SIZE, key->public.point, SSH_ED25519_SIZE) != 0)
                 return fault_set(reterr, -EBADMSG, "its public keys differ");
         if (c.left >= 8)
@@ -152,7 +124,7 @@ static int parse_private(Cursor c, SshPrivateKey *key, Fault *reterr) {
 }
 
 static int parse(const Secret *blob, const char *namespace, SshPrivateKey *key, Fault *reterr) {
-        Cursor c = { blob->data, blob->size }, cipher, kdf, options, public, private;
+        SshWire c = { blob->data, blob->size }, cipher, kdf, options, public, private;
         uint32_t n;
         int r;
 
@@ -160,16 +132,17 @@ static int parse(const Secret *blob, const char *namespace, SshPrivateKey *key, 
                 return fault_set(reterr, -EBADMSG, "its inside does not begin with " MAGIC);
         c.p += sizeof MAGIC;
         c.left -= sizeof MAGIC;
-        if (!take_string(&c, &cipher) || !take_string(&c, &kdf) || !take_string(&c, &options) ||
-            !take_u32(&c, &n) || !take_string(&c, &public) || !take_string(&c, &private) || c.left > 0)
+        if (!ssh_wire_take_string(&c, &cipher) || !ssh_wire_take_string(&c, &kdf) ||
+            !ssh_wire_take_string(&c, &options) || !ssh_wire_take_u32(&c, &n) ||
+            !ssh_wire_take_string(&c, &public) || !ssh_wire_take_string(&c, &private) || c.left > 0)
                 return fault_set(reterr, -EBADMSG, "its inside is truncated or too long");
-        if (!cursor_is(&cipher, "none", 4))
+        if (!ssh_wire_is(&cipher, "none"))
                 return fault_set(
                         reterr, -ENOTSUP,
                         "it has a passphrase: leave it out here, sign by `ssh-keygen -Y sign -n %s -f "
                         "KEY FILE` and append FILE.sig to FILE",
                         namespace);
-        if (!cursor_is(&kdf, "none", 4) || options.left > 0 || n != 1)
+        if (!ssh_wire_is(&kdf, "none") || options.left > 0 || n != 1)
                 return fault_set(reterr, -EBADMSG, "it holds %u keys or a key derivation, expected one key",
                                  n);
         r = ssh_key_parse(public.p, public.left, &key->public, reterr);

@@ -3,6 +3,7 @@
  * out: a signature that a fault of the machine made wrong could betray the key.
  */
 #include "crypto/sshsig-sign.h"
+#include "crypto/ssh-wire.h"
 #include "util/text.h"
 
 #include <assert.h>
@@ -15,22 +16,6 @@
 DEFINE_CLEANUP(EVP_MD_CTX *, EVP_MD_CTX_free)
 DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free)
 
-static void put_u32(FILE *f, size_t n) {
-        const uint8_t bytes[4] = { (uint8_t) (n >> 24), (uint8_t) (n >> 16), (uint8_t) (n >> 8),
-                                   (uint8_t) n };
-
-        fwrite(bytes, 1, sizeof bytes, f);
-}
-
-static void put_string(FILE *f, const void *data, size_t size) {
-        put_u32(f, size);
-        fwrite(data, 1, size, f);
-}
-
-static void put_text(FILE *f, const char *text) {
-        put_string(f, text, strlen(text));
-}
-
 /* What the key signs. */
 static int signed_bytes(const char *namespace, const SshSigDigests *digests, char **ret, size_t *ret_size) {
         FILE *f = open_memstream(ret, ret_size);
@@ -38,10 +23,10 @@ static int signed_bytes(const char *namespace, const SshSigDigests *digests, cha
         if (!f)
                 return -ENOMEM;
         fputs("SSHSIG", f);
-        put_text(f, namespace);
-        put_text(f, "");
-        put_text(f, "sha512");
-        put_string(f, digests->sha512, sizeof digests->sha512);
+        ssh_wire_put_text(f, namespace);
+        ssh_wire_put_text(f, "");
+        ssh_wire_put_text(f, "sha512");
+        ssh_wire_put_string(f, digests->sha512, sizeof digests->sha512);
         return fclose(f) == 0 ? 0 : -ENOMEM;
 }
 
@@ -70,16 +55,16 @@ static int blob_of(const SshPrivateKey *key, const char *namespace,
         if (!f)
                 return -ENOMEM;
         fputs("SSHSIG", f);
-        put_u32(f, 1);
-        put_u32(f, 4 + strlen(type) + 4 + SSH_ED25519_SIZE);
-        put_text(f, type);
-        put_string(f, ssh_private_key_public(key)->point, SSH_ED25519_SIZE);
-        put_text(f, namespace);
-        put_text(f, "");
-        put_text(f, "sha512");
-        put_u32(f, 4 + strlen(type) + 4 + SIGNATURE_SIZE);
-        put_text(f, type);
-        put_string(f, signature, SIGNATURE_SIZE);
+        ssh_wire_put_u32(f, 1);
+        ssh_wire_put_u32(f, 4 + strlen(type) + 4 + SSH_ED25519_SIZE);
+        ssh_wire_put_text(f, type);
+        ssh_wire_put_string(f, ssh_private_key_public(key)->point, SSH_ED25519_SIZE);
+        ssh_wire_put_text(f, namespace);
+        ssh_wire_put_text(f, "");
+        ssh_wire_put_text(f, "sha512");
+        ssh_wire_put_u32(f, 4 + strlen(type) + 4 + SIGNATURE_SIZE);
+        ssh_wire_put_text(f, type);
+        ssh_wire_put_string(f, signature, SIGNATURE_SIZE);
         return fclose(f) == 0 ? 0 : -ENOMEM;
 }
 

@@ -1,11 +1,11 @@
 /*
  * Formats: OpenSSH's PROTOCOL.sshsig, PROTOCOL.u2f (security keys) and RFC
- * 8709 (Ed25519). All lengths are checked by one cursor that never reads
- * beyond its end. Nothing of a signature is believed before OpenSSL has
+ * 8709 (Ed25519). Nothing of a signature is believed before OpenSSL has
  * verified it; parsing alone gives claims.
  */
 #include "crypto/sshsig.h"
 #include "crypto/base64.h"
+#include "crypto/ssh-wire.h"
 #include "util/text.h"
 
 #include <assert.h>
@@ -34,85 +34,26 @@ struct SshSig {
         uint32_t counter;
 };
 
-typedef struct Cursor {
-        const uint8_t *p;
-        size_t left;
-} Cursor;
-
 DEFINE_CLEANUP(EVP_MD_CTX *, EVP_MD_CTX_free)
 DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free)
-
-static bool take(Cursor *c, size_t size, const uint8_t **ret) {
-        if (c->left < size)
-                return false;
-        *ret = c->p;
-        c->p += size;
-        c->left -= size;
-        return true;
-}
-
-static bool take_u32(Cursor *c, uint32_t *ret) {
-        const uint8_t *p;
-
-        if (!take(c, 4, &p))
-                return false;
-        *ret = (uint32_t) p[0] << 24 | (uint32_t) p[1] << 16 | (uint32_t) p[2] << 8 | p[3];
-        return true;
-}
-
-/* RFC 4251 "string": a length and as many bytes. */
-static bool take_string(Cursor *c, Cursor *ret) {
-        const uint8_t *p;
-        uint32_t size;
-
-        if (!take_u32(c, &size) || !take(c, size, &p))
-                return false;
-        *ret = (Cursor){ p, size };
-        return true;
-}
-
-static bool cursor_is(const Cursor *c, const char *s) {
-        return c->left == strlen(s) && memcmp(c->p, s, c->left) == 0;
-}
-
-/* Printable for an error text: at most 40 bytes, others than visible ASCII as '?'. Returns @buffer. */
-static const char *cursor_text(const Cursor *c, char buffer[static 41]) {
-        size_t n = c->left < 40 ? c->left : 40;
-
-        for (size_t i = 0; i < n; i++)
-                buffer[i] = c->p[i] > 0x20 && c->p[i] < 0x7f ? (char) c->p[i] : '?';
-        buffer[n] = 0;
-        return buffer;
-}
-
-/* A string of those bytes; NULL without memory. strndup() would look for a NUL beyond them. */
-static char *cursor_dup(const Cursor *c) {
-        char *text = malloc(c->left + 1);
-
-        if (!text)
-                return NULL;
-        memcpy(text, c->p, c->left);
-        text[c->left] = 0;
-        return text;
-}
 
 const char *ssh_key_type_to_string(SshKeyType type) {
         return key_types[type];
 }
 
-static int take_key_type(Cursor *c, SshKeyType *ret, Fault *reterr) {
+static int take_key_type(SshWire *c, SshKeyType *ret, Fault *reterr) {
         char buffer[41];
-        Cursor name;
+        SshWire name;
 
-        if (!take_string(c, &name))
+        if (!ssh_wire_take_string(c, &name))
                 return fault_set(reterr, -EBADMSG, "truncated before the key's type");
         for (SshKeyType t = 0; t < _SSH_KEY_TYPE_MAX; t++)
-                if (cursor_is(&name, key_types[t])) {
+                if (ssh_wire_is(&name, key_types[t])) {
                         *ret = t;
                         return 0;
                 }
         return fault_set(reterr, -ENOTSUP, "key type '%s' is not supported: expected %s or %s",
-                         cursor_text(&name, buffer), key_types[SSH_KEY_ED25519],
+                         ssh_wire_text(&name, buffer), key_types[SSH_KEY_ED25519],
                          key_types[SSH_KEY_SK_ED25519]);
 }
 
@@ -127,22 +68,22 @@ bool ssh_key_equal(const SshKey *a, const SshKey *b) {
 }
 
 int ssh_key_parse(const uint8_t *blob, size_t size, SshKey *ret, Fault *reterr) {
-        Cursor c = { blob, size }, point, application;
+        SshWire c = { blob, size }, point, application;
         SshKey key = { 0 };
         int r;
 
         r = take_key_type(&c, &key.type, reterr);
         if (r < 0)
                 return r;
-        if (!take_string(&c, &point) || point.left != sizeof key.point)
+        if (!ssh_wire_take_string(&c, &point) || point.left != sizeof key.point)
                 return fault_set(reterr, -EBADMSG, "the public key is not %zu bytes long", sizeof key.point);
         memcpy(key.point, point.p, sizeof key.point);
         if (key.type == SSH_KEY_SK_ED25519) {
-                if (!take_string(&c, &application) || application.left == 0 || application.left > 255 ||
-                    memchr(application.p, 0, application.left))
+                if (!ssh_wire_take_string(&c, &application) || application.left == 0 ||
+                    application.left > 255 || memchr(application.p, 0, application.left))
                         return fault_set(reterr, -EBADMSG,
                                          "the security key's application is missing or not text");
-                key.application = cursor_dup(&application);
+                key.application = ssh_wire_dup(&application);
                 if (!key.application)
                         return -ENOMEM;
         }
@@ -152,14 +93,6 @@ int ssh_key_parse(const uint8_t *blob, size_t size, SshKey *ret, Fault *reterr) 
         }
         *ret = key;
         return 0;
-}
-
-static void put_string(FILE *f, const void *data, size_t size) {
-        const uint8_t length[4] = { (uint8_t) (size >> 24), (uint8_t) (size >> 16), (uint8_t) (size >> 8),
-                                    (uint8_t) size };
-
-        fwrite(length, 1, sizeof length, f);
-        fwrite(data, 1, size, f);
 }
 
 int ssh_key_fingerprint(const SshKey *key, char ret[static SSH_FINGERPRINT_MAX]) {
@@ -172,10 +105,10 @@ int ssh_key_fingerprint(const SshKey *key, char ret[static SSH_FINGERPRINT_MAX])
         f = open_memstream(&blob, &size);
         if (!f)
                 return -ENOMEM;
-        put_string(f, key_types[key->type], strlen(key_types[key->type]));
-        put_string(f, key->point, sizeof key->point);
+        ssh_wire_put_string(f, key_types[key->type], strlen(key_types[key->type]));
+        ssh_wire_put_string(f, key->point, sizeof key->point);
         if (key->application)
-                put_string(f, key->application, strlen(key->application));
+                ssh_wire_put_string(f, key->application, strlen(key->application));
         if (fclose(f) != 0)
                 return -ENOMEM;
         if (!SHA256((const unsigned char *) blob, size, digest))
@@ -247,9 +180,9 @@ const char *sshsig_namespace(const SshSig *sig) {
 }
 
 /* The innermost part: key type, signature and, of a security key, flags and counter. */
-static int parse_signature(Cursor c, SshSig *sig, Fault *reterr) {
+static int parse_signature(SshWire c, SshSig *sig, Fault *reterr) {
         SshKeyType type;
-        Cursor bytes;
+        SshWire bytes;
         const uint8_t *flags;
         int r;
 
@@ -259,12 +192,12 @@ static int parse_signature(Cursor c, SshSig *sig, Fault *reterr) {
         if (type != sig->key.type)
                 return fault_set(reterr, -EBADMSG, "a signature of type %s under a key of type %s",
                                  key_types[type], key_types[sig->key.type]);
-        if (!take_string(&c, &bytes) || bytes.left != sizeof sig->signature)
+        if (!ssh_wire_take_string(&c, &bytes) || bytes.left != sizeof sig->signature)
                 return fault_set(reterr, -EBADMSG, "the Ed25519 signature is not %zu bytes long",
                                  sizeof sig->signature);
         memcpy(sig->signature, bytes.p, sizeof sig->signature);
         if (type == SSH_KEY_SK_ED25519) {
-                if (!take(&c, 1, &flags) || !take_u32(&c, &sig->counter))
+                if (!ssh_wire_take(&c, 1, &flags) || !ssh_wire_take_u32(&c, &sig->counter))
                         return fault_set(reterr, -EBADMSG,
                                          "truncated before the security key's flags and counter");
                 sig->flags = *flags;
@@ -274,28 +207,29 @@ static int parse_signature(Cursor c, SshSig *sig, Fault *reterr) {
         return 0;
 }
 
-static int parse_hash(const Cursor *name, SshSig *sig, Fault *reterr) {
+static int parse_hash(const SshWire *name, SshSig *sig, Fault *reterr) {
         char buffer[41];
 
-        if (!cursor_is(name, "sha256") && !cursor_is(name, "sha512"))
+        if (!ssh_wire_is(name, "sha256") && !ssh_wire_is(name, "sha512"))
                 return fault_set(reterr, -ENOTSUP, "hash '%s' is not supported: expected sha512 or sha256",
-                                 cursor_text(name, buffer));
-        sig->sha256 = cursor_is(name, "sha256");
+                                 ssh_wire_text(name, buffer));
+        sig->sha256 = ssh_wire_is(name, "sha256");
         return 0;
 }
 
-static int parse_blob(Cursor c, SshSig *sig, Fault *reterr) {
-        Cursor key, namespace, reserved, hash, signature;
+static int parse_blob(SshWire c, SshSig *sig, Fault *reterr) {
+        SshWire key, namespace, reserved, hash, signature;
         const uint8_t *magic;
         uint32_t version;
         int r;
 
-        if (!take(&c, strlen(MAGIC), &magic) || memcmp(magic, MAGIC, strlen(MAGIC)) != 0)
+        if (!ssh_wire_take(&c, strlen(MAGIC), &magic) || memcmp(magic, MAGIC, strlen(MAGIC)) != 0)
                 return fault_set(reterr, -EBADMSG, "does not begin with " MAGIC);
-        if (!take_u32(&c, &version) || version != 1)
+        if (!ssh_wire_take_u32(&c, &version) || version != 1)
                 return fault_set(reterr, -ENOTSUP, "format version is not 1");
-        if (!take_string(&c, &key) || !take_string(&c, &namespace) || !take_string(&c, &reserved) ||
-            !take_string(&c, &hash) || !take_string(&c, &signature))
+        if (!ssh_wire_take_string(&c, &key) || !ssh_wire_take_string(&c, &namespace) ||
+            !ssh_wire_take_string(&c, &reserved) || !ssh_wire_take_string(&c, &hash) ||
+            !ssh_wire_take_string(&c, &signature))
                 return fault_set(reterr, -EBADMSG, "truncated");
         if (c.left > 0)
                 return fault_set(reterr, -EBADMSG, "%zu bytes too many at the end", c.left);
@@ -304,7 +238,7 @@ static int parse_blob(Cursor c, SshSig *sig, Fault *reterr) {
         if (namespace.left == 0 || namespace.left > NAMESPACE_MAX || memchr(namespace.p, 0, namespace.left))
                 return fault_set(reterr, -EBADMSG,
                                  "the namespace is empty, longer than %d bytes or not text", NAMESPACE_MAX);
-        sig->namespace = cursor_dup(&namespace);
+        sig->namespace = ssh_wire_dup(&namespace);
         if (!sig->namespace)
                 return -ENOMEM;
         r = parse_hash(&hash, sig, reterr);
@@ -340,7 +274,7 @@ int sshsig_parse(const char *text, size_t size, SshSig **ret, Fault *reterr) {
         r = base64_decode(begin, (size_t) (stop - begin), &blob, &blob_size);
         if (r < 0)
                 return fault_set(reterr, r, "not an SSH signature: not base64 inside the armor");
-        r = parse_blob((Cursor){ blob, blob_size }, sig, reterr);
+        r = parse_blob((SshWire){ blob, blob_size }, sig, reterr);
         if (r < 0)
                 return fault_prefix(reterr, r, "SSH signature");
         *ret = TAKE_PTR(sig);
@@ -360,11 +294,11 @@ static int signed_bytes(const SshSig *sig, const SshSigDigests *digests, uint8_t
         if (!f)
                 return -ENOMEM;
         fwrite(MAGIC, 1, strlen(MAGIC), f);
-        put_string(f, sig->namespace, strlen(sig->namespace));
-        put_string(f, "", 0);
-        put_string(f, sig->sha256 ? "sha256" : "sha512", 6);
-        put_string(f, sig->sha256 ? digests->sha256 : digests->sha512,
-                   sig->sha256 ? sizeof digests->sha256 : sizeof digests->sha512);
+        ssh_wire_put_string(f, sig->namespace, strlen(sig->namespace));
+        ssh_wire_put_string(f, "", 0);
+        ssh_wire_put_string(f, sig->sha256 ? "sha256" : "sha512", 6);
+        ssh_wire_put_string(f, sig->sha256 ? digests->sha256 : digests->sha512,
+                            sig->sha256 ? sizeof digests->sha256 : sizeof digests->sha512);
         if (fclose(f) != 0)
                 return -ENOMEM;
         if (sig->key.type == SSH_KEY_ED25519) {
@@ -394,11 +328,11 @@ int sshsig_verify(const SshSig *sig, const char *namespace, const SshSigDigests 
         if (!context)
                 return -ENOMEM;
         if (!str_eq(sig->namespace, namespace)) {
-                Cursor c = { (const uint8_t *) sig->namespace, strlen(sig->namespace) };
+                SshWire c = { (const uint8_t *) sig->namespace, strlen(sig->namespace) };
                 char buffer[41];
 
                 return fault_set(reterr, SSHSIG_E_NAMESPACE, "signed for namespace '%s', expected '%s'",
-                                 cursor_text(&c, buffer), namespace);
+                                 ssh_wire_text(&c, buffer), namespace);
         }
         if (sig->key.type == SSH_KEY_SK_ED25519 && !(sig->flags & SK_USER_PRESENT))
                 return fault_set(reterr, SSHSIG_E_BAD, "the security key signed without its user's touch");

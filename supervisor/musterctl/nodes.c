@@ -68,12 +68,6 @@ int nodes_open(const char *name, Daemon **ret_daemon, json_t **ret_manager, cons
         return 0;
 }
 
-int node_may_act(const json_t *node, Fault *reterr) {
-        const char *refusal = json_str(node, "refusal");
-
-        return refusal ? fault_set(reterr, CTL_REFUSED, "%s", refusal) : 0;
-}
-
 const json_t *node_job(const json_t *node, const char *id) {
         const json_t *jobs = json_object_get(node, "jobs"), *last = json_object_get(node, "last"), *job;
         size_t i;

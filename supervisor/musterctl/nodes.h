@@ -18,9 +18,6 @@ int nodes_check(const json_t *manager, const char *name, Fault *reterr);
 int nodes_open(const char *name, Daemon **ret_daemon, json_t **ret_manager, const json_t **ret_node,
                Fault *reterr);
 
-/* What musterd would answer to an act of anybody, before anything is asked or copied: 0 or CTL_REFUSED. */
-int node_may_act(const json_t *node, Fault *reterr);
-
 /* The JOB with @id among the active ones and the last one; NULL if it is not there. */
 const json_t *node_job(const json_t *node, const char *id);
 

@@ -2,10 +2,10 @@
  * musterctl cancel: before the node is stopped nothing has happened; after
  * that, cancelling is going back.
  */
+#include "musterctl/act.h"
 #include "musterctl/args.h"
 #include "musterctl/ask.h"
 #include "musterctl/job.h"
-#include "musterctl/nodes.h"
 #include "musterctl/settings.h"
 #include "musterctl/verb.h"
 #include "util/text.h"
@@ -27,25 +27,22 @@ static int show_and_ask(const char *name, const json_t *job, Fault *reterr) {
 }
 
 static int run(const char *name) {
-        cleanup_(daemon_freep) Daemon *daemon = NULL;
-        cleanup_json_ json_t *manager = NULL, *options = json_object();
-        cleanup_fault_ Fault fault = {};
-        const json_t *node, *job;
+        cleanup_(act_done) Act act = {};
+        const json_t *job;
         int r;
 
-        if (!options)
-                return complain(-ENOMEM, NULL);
-        r = nodes_open(name, &daemon, &manager, &node, &fault);
+        r = act_open(&act, name);
         if (r != 0)
-                return complain(r, &fault);
-        job = node_active_job(node);
+                return complain(r, &act.fault);
+        job = node_active_job(act.node);
         if (!job)
-                return complain(fault_set(&fault, CTL_FAILED, "%s has no running job", name), &fault);
-        r = show_and_ask(name, job, &fault);
+                return complain(fault_set(&act.fault, CTL_FAILED, "%s has no running job", name),
+                                &act.fault);
+        r = show_and_ask(name, job, &act.fault);
         if (r == 0)
-                r = daemon_act(daemon, name, "Cancel", NULL, options, NULL, &fault);
+                r = act_call(&act, "Cancel", NULL);
         if (r != 0)
-                return complain(r, &fault);
+                return complain(r, &act.fault);
         if (settings.json)
                 r = print_json(job);
         else

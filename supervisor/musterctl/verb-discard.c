@@ -1,26 +1,21 @@
 /*
  * musterctl discard: a staged release that will not be used is forgotten.
  */
+#include "musterctl/act.h"
 #include "musterctl/args.h"
-#include "musterctl/nodes.h"
 #include "musterctl/settings.h"
 #include "musterctl/verb.h"
 #include "util/json.h"
 
 static int run(const char *name, const char *version) {
-        cleanup_(daemon_freep) Daemon *daemon = NULL;
-        cleanup_json_ json_t *manager = NULL, *options = json_object();
-        cleanup_fault_ Fault fault = {};
-        const json_t *node;
+        cleanup_(act_done) Act act = {};
         int r;
 
-        if (!options)
-                return complain(-ENOMEM, NULL);
-        r = nodes_open(name, &daemon, &manager, &node, &fault);
+        r = act_open(&act, name);
         if (r == 0)
-                r = daemon_act(daemon, name, "Discard", version, options, NULL, &fault);
+                r = act_call(&act, "Discard", version);
         if (r != 0)
-                return complain(r, &fault);
+                return complain(r, &act.fault);
         if (!settings.json)
                 printf("%s: version %s is discarded\n", name, version);
         return 0;

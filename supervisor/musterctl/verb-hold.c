@@ -1,29 +1,25 @@
 /*
  * musterctl hold, unhold: whether a node may start.
  */
+#include "musterctl/act.h"
 #include "musterctl/args.h"
-#include "musterctl/nodes.h"
 #include "musterctl/settings.h"
 #include "musterctl/verb.h"
 #include "util/text.h"
 
-static int act(const char *name, const char *method, bool held) {
-        cleanup_(daemon_freep) Daemon *daemon = NULL;
-        cleanup_json_ json_t *manager = NULL, *options = json_object(), *after = NULL;
-        cleanup_fault_ Fault fault = {};
-        const json_t *node;
+static int run(const char *name, const char *method, bool held) {
+        cleanup_(act_done) Act act = {};
+        cleanup_json_ json_t *after = NULL;
         int64_t pid;
         int r;
 
-        if (!options)
-                return complain(-ENOMEM, NULL);
-        r = nodes_open(name, &daemon, &manager, &node, &fault);
+        r = act_open(&act, name);
         if (r == 0)
-                r = daemon_act(daemon, name, method, NULL, options, NULL, &fault);
+                r = act_call(&act, method, NULL);
         if (r == 0)
-                r = daemon_describe_node(daemon, name, &after, &fault);
+                r = daemon_describe_node(act.daemon, name, &after, &act.fault);
         if (r != 0)
-                return complain(r, &fault);
+                return complain(r, &act.fault);
         if (settings.json)
                 return print_json(after) < 0 ? complain(-EIO, NULL) : 0;
         pid = json_i64(after, "pid", 0);
@@ -52,7 +48,7 @@ int verb_hold(int argc, char *argv[]) {
         if (!settings.reason || !*settings.reason)
                 return usage_error("hold",
                                    "--reason TEXT is required: who finds the node held must know why");
-        return act(operands[0], "Hold", true);
+        return run(operands[0], "Hold", true);
 }
 
 int verb_unhold(int argc, char *argv[]) {
@@ -62,5 +58,5 @@ int verb_unhold(int argc, char *argv[]) {
 
         if (!args_parse(&spec, argc, argv, &operands, &r))
                 return r;
-        return act(operands[0], "Unhold", false);
+        return run(operands[0], "Unhold", false);
 }

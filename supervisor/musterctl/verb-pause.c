@@ -1,28 +1,24 @@
 /*
  * musterctl pause, resume: the download of a restore.
  */
+#include "musterctl/act.h"
 #include "musterctl/args.h"
-#include "musterctl/nodes.h"
 #include "musterctl/settings.h"
 #include "musterctl/verb.h"
 #include "util/text.h"
 
-static int act(const char *name, const char *method, bool paused) {
-        cleanup_(daemon_freep) Daemon *daemon = NULL;
-        cleanup_json_ json_t *manager = NULL, *options = json_object(), *after = NULL;
-        cleanup_fault_ Fault fault = {};
-        const json_t *node;
+static int run(const char *name, const char *method, bool paused) {
+        cleanup_(act_done) Act act = {};
+        cleanup_json_ json_t *after = NULL;
         int r;
 
-        if (!options)
-                return complain(-ENOMEM, NULL);
-        r = nodes_open(name, &daemon, &manager, &node, &fault);
+        r = act_open(&act, name);
         if (r == 0)
-                r = daemon_act(daemon, name, method, NULL, options, NULL, &fault);
+                r = act_call(&act, method, NULL);
         if (r == 0 && settings.json)
-                r = daemon_describe_node(daemon, name, &after, &fault);
+                r = daemon_describe_node(act.daemon, name, &after, &act.fault);
         if (r != 0)
-                return complain(r, &fault);
+                return complain(r, &act.fault);
         if (settings.json)
                 return print_json(after) < 0 ? complain(-EIO, NULL) : 0;
         if (paused)
@@ -40,7 +36,7 @@ int verb_pause(int argc, char *argv[]) {
 
         if (!args_parse(&spec, argc, argv, &operands, &r))
                 return r;
-        return act(operands[0], "Pause", true);
+        return run(operands[0], "Pause", true);
 }
 
 int verb_resume(int argc, char *argv[]) {
@@ -50,5 +46,5 @@ int verb_resume(int argc, char *argv[]) {
 
         if (!args_parse(&spec, argc, argv, &operands, &r))
                 return r;
-        return act(operands[0], "Resume", false);
+        return run(operands[0], "Resume", false);
 }

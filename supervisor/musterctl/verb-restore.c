@@ -1,20 +1,14 @@
 /*
  * musterctl restore: says what will happen, asks, and watches it happen.
  */
-#include <ctype.h>
-#include <fcntl.h>
-
 #include "config/value.h"
+#include "musterctl/act.h"
 #include "musterctl/args.h"
 #include "musterctl/ask.h"
-#include "musterctl/job.h"
-#include "musterctl/nodes.h"
 #include "musterctl/settings.h"
+#include "musterctl/trust.h"
 #include "musterctl/verb.h"
-#include "util/durable.h"
 #include "util/text.h"
-
-#define SIGNERS_MAX (256 * 1024)
 
 typedef struct RestoreOrder {
         const char *manifest, *sha256, *signers, *limit, *strip;
@@ -22,18 +16,6 @@ typedef struct RestoreOrder {
         uint64_t limit_rate;
         bool unsigned_, no_seed, no_wait, drop_old;
 } RestoreOrder;
-
-static int check_digest(RestoreOrder *o) {
-        if (!o->sha256)
-                return 0;
-        if (strlen(o->sha256) != 64 || strspn(o->sha256, "0123456789abcdefABCDEF") != 64)
-                return usage_error("restore",
-                                   "--sha256 '%s': expected 64 hex digits, as sha256sum prints them",
-                                   o->sha256);
-        for (size_t i = 0; i < 65; i++)
-                o->digest[i] = (char) tolower((unsigned char) o->sha256[i]);
-        return 0;
-}
 
 static int check_options(RestoreOrder *o) {
         cleanup_fault_ Fault fault = {};
@@ -45,7 +27,7 @@ static int check_options(RestoreOrder *o) {
                                    "--limit-rate '%s': expected bytes a second, such as 500K, 100M or "
                                    "infinity, at least 1K",
                                    o->limit);
-        return check_digest(o);
+        return o->sha256 ? trust_digest("restore", o->sha256, o->digest) : 0;
 }
 
 /* The worker has another working directory. A URL stays as it is; owned. */
@@ -64,10 +46,9 @@ static int add_signers(json_t *options, const RestoreOrder *o, Fault *reterr) {
 
         if (!o->signers)
                 return 0;
-        r = read_small_file(AT_FDCWD, o->signers, SIGNERS_MAX, &text, NULL);
-        if (r < 0)
-                return fault_errno(reterr, r, "Failed to read --signers '%s'", o->signers);
-        r = absolute(o->signers, &path, reterr);
+        r = trust_signers(o->signers, &text, reterr);
+        if (r == 0)
+                r = absolute(o->signers, &path, reterr);
         if (r != 0)
                 return r;
         if (json_put_str(options, "signers", text) < 0 || json_put_str(options, "signers-name", path) < 0)
@@ -100,11 +81,10 @@ static int add_places(json_t *options, const RestoreOrder *o, char *const *sourc
         return json_put_strv(options, "sources", places);
 }
 
-static int make_options(const RestoreOrder *o, char *const *sources, json_t **ret, Fault *reterr) {
-        cleanup_json_ json_t *options = json_object();
+static int put_options(json_t *options, const RestoreOrder *o, char *const *sources, Fault *reterr) {
         int r;
 
-        if (!options || json_put_str(options, "sha256", o->sha256 ? o->digest : NULL) < 0 ||
+        if (json_put_str(options, "sha256", o->sha256 ? o->digest : NULL) < 0 ||
             json_put_str(options, "prefix", o->strip) < 0 ||
             (o->unsigned_ && json_put_bool(options, "unsigned", true) < 0) ||
             (o->no_seed && json_put_bool(options, "seed", false) < 0) ||
@@ -115,8 +95,6 @@ static int make_options(const RestoreOrder *o, char *const *sources, json_t **re
         r = add_signers(options, o, reterr);
         if (r == 0)
                 r = add_places(options, o, sources, reterr);
-        if (r == 0)
-                *ret = TAKE_PTR(options);
         return r;
 }
 
@@ -158,28 +136,17 @@ static int show_and_ask(const RestoreOrder *o, const json_t *node, char *const *
 }
 
 static int run(const RestoreOrder *o, const char *name, char *const *sources) {
-        cleanup_(daemon_freep) Daemon *daemon = NULL;
-        cleanup_(watch_freep) Watch *watch = NULL;
-        cleanup_json_ json_t *manager = NULL, *options = NULL;
-        cleanup_free_ char *job = NULL;
-        cleanup_fault_ Fault fault = {};
-        const json_t *node;
+        cleanup_(act_done) Act act = {};
         int r;
 
-        r = nodes_open(name, &daemon, &manager, &node, &fault);
+        r = act_open_allowed(&act, name);
         if (r == 0)
-                r = node_may_act(node, &fault);
+                r = put_options(act.options, o, sources, &act.fault);
         if (r == 0)
-                r = make_options(o, sources, &options, &fault);
+                r = show_and_ask(o, act.node, sources, &act.fault);
         if (r == 0)
-                r = show_and_ask(o, node, sources, &fault);
-        if (r == 0 && !o->no_wait)
-                r = watch_new(daemon, name, JOB_PATIENCE, &watch, &fault);
-        if (r == 0)
-                r = daemon_act(daemon, name, "Restore", NULL, options, &job, &fault);
-        if (r != 0)
-                return complain(r, &fault);
-        return job_follow(daemon, watch, name, job, "restore", json_str(node, "version"));
+                r = act_start(&act, "Restore", NULL, !o->no_wait);
+        return r != 0 ? complain(r, &act.fault) : act_follow(&act, "restore", json_str(act.node, "version"));
 }
 
 int verb_restore(int argc, char *argv[]) {

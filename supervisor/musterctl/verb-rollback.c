@@ -1,10 +1,9 @@
 /*
  * musterctl rollback: the previous release, by the same way as an upgrade.
  */
+#include "musterctl/act.h"
 #include "musterctl/args.h"
 #include "musterctl/ask.h"
-#include "musterctl/job.h"
-#include "musterctl/nodes.h"
 #include "musterctl/settings.h"
 #include "musterctl/verb.h"
 #include "util/text.h"
@@ -51,28 +50,17 @@ static int show_and_ask(const json_t *node, Fault *reterr) {
 }
 
 static int run(const char *name, bool wait) {
-        cleanup_(daemon_freep) Daemon *daemon = NULL;
-        cleanup_(watch_freep) Watch *watch = NULL;
-        cleanup_json_ json_t *manager = NULL, *options = json_object();
-        cleanup_free_ char *job = NULL;
-        cleanup_fault_ Fault fault = {};
-        const json_t *node;
+        cleanup_(act_done) Act act = {};
         int r;
 
-        if (!options)
-                return complain(-ENOMEM, NULL);
-        r = nodes_open(name, &daemon, &manager, &node, &fault);
+        r = act_open_allowed(&act, name);
         if (r == 0)
-                r = node_may_act(node, &fault);
+                r = goes_back_in_data(act.node) ? ask_for_data(act.node, &act.fault)
+                                                : show_and_ask(act.node, &act.fault);
         if (r == 0)
-                r = goes_back_in_data(node) ? ask_for_data(node, &fault) : show_and_ask(node, &fault);
-        if (r == 0 && wait)
-                r = watch_new(daemon, name, JOB_PATIENCE, &watch, &fault);
-        if (r == 0)
-                r = daemon_act(daemon, name, "Rollback", NULL, options, &job, &fault);
-        if (r != 0)
-                return complain(r, &fault);
-        return job_follow(daemon, watch, name, job, "rollback", json_str(node, "previous"));
+                r = act_start(&act, "Rollback", NULL, wait);
+        return r != 0 ? complain(r, &act.fault)
+                      : act_follow(&act, "rollback", json_str(act.node, "previous"));
 }
 
 int verb_rollback(int argc, char *argv[]) {

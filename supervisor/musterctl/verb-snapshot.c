@@ -1,9 +1,8 @@
 /*
  * musterctl snapshot create: an archive of a node's data, made by its worker.
  */
+#include "musterctl/act.h"
 #include "musterctl/args.h"
-#include "musterctl/job.h"
-#include "musterctl/nodes.h"
 #include "musterctl/settings.h"
 #include "musterctl/verb.h"
 #include "util/text.h"
@@ -14,35 +13,25 @@ typedef struct SnapshotOptions {
         bool stop, no_wait;
 } SnapshotOptions;
 
-static int act(Daemon *daemon, const char *node, const SnapshotOptions *o, char **ret_job, Fault *reterr) {
-        cleanup_json_ json_t *options = json_object();
-
-        if (!options || json_put_str(options, "prefix", o->name) < 0 ||
+static int put_options(json_t *options, const SnapshotOptions *o) {
+        if (json_put_str(options, "prefix", o->name) < 0 ||
             (o->level && json_put_u64(options, "level", o->level_number) < 0) ||
             (o->stop && json_put_bool(options, "stop", true) < 0))
                 return -ENOMEM;
-        return daemon_act(daemon, node, "CreateSnapshot", NULL, options, ret_job, reterr);
+        return 0;
 }
 
 static int run(const SnapshotOptions *o, const char *name) {
-        cleanup_(daemon_freep) Daemon *daemon = NULL;
-        cleanup_(watch_freep) Watch *watch = NULL;
-        cleanup_json_ json_t *manager = NULL;
-        cleanup_free_ char *job = NULL;
-        cleanup_fault_ Fault fault = {};
-        const json_t *node;
+        cleanup_(act_done) Act act = {};
         int r;
 
-        r = nodes_open(name, &daemon, &manager, &node, &fault);
+        r = act_open_allowed(&act, name);
         if (r == 0)
-                r = node_may_act(node, &fault);
-        if (r == 0 && !o->no_wait)
-                r = watch_new(daemon, name, JOB_PATIENCE, &watch, &fault);
+                r = put_options(act.options, o);
         if (r == 0)
-                r = act(daemon, name, o, &job, &fault);
-        if (r != 0)
-                return complain(r, &fault);
-        return job_follow(daemon, watch, name, job, "snapshot", json_str(node, "version"));
+                r = act_start(&act, "CreateSnapshot", NULL, !o->no_wait);
+        return r != 0 ? complain(r, &act.fault)
+                      : act_follow(&act, "snapshot", json_str(act.node, "version"));
 }
 
 int verb_snapshot(int argc, char *argv[]) {

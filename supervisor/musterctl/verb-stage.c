@@ -1,22 +1,17 @@
 /*
  * musterctl stage: hands a release to musterd and waits until it is staged.
  */
-#include <ctype.h>
-#include <fcntl.h>
-
 #include "muster-build.h"
+#include "musterctl/act.h"
 #include "musterctl/args.h"
-#include "musterctl/job.h"
-#include "musterctl/nodes.h"
 #include "musterctl/settings.h"
 #include "musterctl/spool.h"
+#include "musterctl/trust.h"
 #include "musterctl/verb.h"
-#include "util/durable.h"
 #include "util/name.h"
 #include "util/text.h"
 
-#define SPOOL       MUSTER_STATEDIR "/spool"
-#define SIGNERS_MAX (256 * 1024)
+#define SPOOL MUSTER_STATEDIR "/spool"
 
 typedef struct StageOrder {
         const char *version, *sha256, *binary, *signers, *need;
@@ -30,13 +25,7 @@ static int check_digest(StageOrder *o) {
                 return usage_error(
                         "stage", "--sha256 is required: sha256sum FILE prints it, compare it with what the "
                                  "publisher says");
-        if (strlen(o->sha256) != 64 || strspn(o->sha256, "0123456789abcdefABCDEF") != 64)
-                return usage_error("stage",
-                                   "--sha256 '%s': expected 64 hex digits, as sha256sum prints them",
-                                   o->sha256);
-        for (size_t i = 0; i < 65; i++)
-                o->digest[i] = (char) tolower((unsigned char) o->sha256[i]);
-        return 0;
+        return trust_digest("stage", o->sha256, o->digest);
 }
 
 static int check_options(StageOrder *o) {
@@ -63,9 +52,9 @@ static int add_signers(json_t *options, const StageOrder *o, Fault *reterr) {
 
         if (!o->signers)
                 return 0;
-        r = read_small_file(AT_FDCWD, o->signers, SIGNERS_MAX, &text, NULL);
+        r = trust_signers(o->signers, &text, reterr);
         if (r < 0)
-                return fault_errno(reterr, r, "Failed to read --signers '%s'", o->signers);
+                return r;
         if (json_put_str(options, "signers", text) < 0 || !json_object_get(options, "signers"))
                 return fault_set(reterr, CTL_FAILED,
                                  "--signers '%s' is no text: expected lines of allowed_signers, see "
@@ -91,42 +80,28 @@ static int add_sources(json_t *options, const StageOrder *o, char *const *source
         return json_put_strv(options, "sources", paths);
 }
 
-static int make_options(const StageOrder *o, char *const *sources, json_t **ret, Fault *reterr) {
-        cleanup_json_ json_t *options = json_object();
+static int put_options(json_t *options, const StageOrder *o, char *const *sources, Fault *reterr) {
         int r;
 
-        if (!options || json_put_str(options, "version", o->version) < 0 ||
+        if (json_put_str(options, "version", o->version) < 0 ||
             json_put_str(options, "sha256", o->digest) < 0 || json_put_str(options, "binary", o->binary) < 0)
                 return -ENOMEM;
         r = add_signers(options, o, reterr);
         if (r == 0)
                 r = add_sources(options, o, sources, reterr);
-        if (r == 0)
-                *ret = TAKE_PTR(options);
         return r;
 }
 
 static int run(const StageOrder *o, const char *name, char *const *sources) {
-        cleanup_(daemon_freep) Daemon *daemon = NULL;
-        cleanup_(watch_freep) Watch *watch = NULL;
-        cleanup_json_ json_t *manager = NULL, *options = NULL;
-        cleanup_free_ char *job = NULL;
-        cleanup_fault_ Fault fault = {};
-        const json_t *node;
+        cleanup_(act_done) Act act = {};
         int r;
 
-        r = nodes_open(name, &daemon, &manager, &node, &fault);
+        r = act_open_allowed(&act, name);
         if (r == 0)
-                r = node_may_act(node, &fault);
+                r = put_options(act.options, o, sources, &act.fault);
         if (r == 0)
-                r = make_options(o, sources, &options, &fault);
-        if (r == 0 && !o->no_wait)
-                r = watch_new(daemon, name, JOB_PATIENCE, &watch, &fault);
-        if (r == 0)
-                r = daemon_act(daemon, name, "Stage", NULL, options, &job, &fault);
-        if (r != 0)
-                return complain(r, &fault);
-        return job_follow(daemon, watch, name, job, "stage", o->version);
+                r = act_start(&act, "Stage", NULL, !o->no_wait);
+        return r != 0 ? complain(r, &act.fault) : act_follow(&act, "stage", o->version);
 }
 
 int verb_stage(int argc, char *argv[]) {

@@ -1,10 +1,9 @@
 /*
  * musterctl upgrade: says what will happen, asks, and watches it happen.
  */
+#include "musterctl/act.h"
 #include "musterctl/args.h"
 #include "musterctl/ask.h"
-#include "musterctl/job.h"
-#include "musterctl/nodes.h"
 #include "musterctl/plan.h"
 #include "musterctl/settings.h"
 #include "musterctl/verb.h"
@@ -106,41 +105,33 @@ static int show_and_ask(const UpgradePlan *plan, const json_t *node, Fault *rete
         return ask(question, reterr);
 }
 
-static int act(Daemon *daemon, const char *name, const UpgradePlan *plan, char **ret_job, Fault *reterr) {
+static int put_options(json_t *options, const UpgradePlan *plan) {
         char trigger[TRIGGER_TEXT_MAX];
-        cleanup_json_ json_t *options =
-                json_pack("{s:s,s:b,s:b,s:b}", "trigger", plan_trigger(plan, trigger), "one-way",
-                          plan->one_way, "no-rollback", plan->no_rollback, "rehearse", plan->rehearse);
 
-        return options ? daemon_act(daemon, name, "Upgrade", plan->version, options, ret_job, reterr)
-                       : -ENOMEM;
+        if (json_put_str(options, "trigger", plan_trigger(plan, trigger)) < 0 ||
+            json_put_bool(options, "one-way", plan->one_way) < 0 ||
+            json_put_bool(options, "no-rollback", plan->no_rollback) < 0 ||
+            json_put_bool(options, "rehearse", plan->rehearse) < 0)
+                return -ENOMEM;
+        return 0;
 }
 
 static int run(const UpgradeOptions *o, const char *name) {
         bool wait = o->plan.trigger == TRIGGER_NOW ? !o->no_wait : o->wait;
-        cleanup_(daemon_freep) Daemon *daemon = NULL;
-        cleanup_(watch_freep) Watch *watch = NULL;
-        cleanup_json_ json_t *manager = NULL;
-        cleanup_free_ char *job = NULL;
-        cleanup_fault_ Fault fault = {};
-        const json_t *node;
+        cleanup_(act_done) Act act = {};
         int r;
 
-        r = nodes_open(name, &daemon, &manager, &node, &fault);
+        r = act_open_allowed(&act, name);
         if (r == 0)
-                r = node_may_act(node, &fault);
+                r = check_staged(act.node, o->plan.version, &act.fault);
         if (r == 0)
-                r = check_staged(node, o->plan.version, &fault);
+                r = show_and_ask(&o->plan, act.node, &act.fault);
         if (r == 0)
-                r = show_and_ask(&o->plan, node, &fault);
-        if (r == 0 && wait)
-                r = watch_new(daemon, name, JOB_PATIENCE, &watch, &fault);
+                r = put_options(act.options, &o->plan);
         if (r == 0)
-                r = act(daemon, name, &o->plan, &job, &fault);
-        if (r != 0)
-                return complain(r, &fault);
-        return job_follow(daemon, watch, name, job, o->plan.rehearse ? "rehearse" : "upgrade",
-                          o->plan.version);
+                r = act_start(&act, "Upgrade", o->plan.version, wait);
+        return r != 0 ? complain(r, &act.fault)
+                      : act_follow(&act, o->plan.rehearse ? "rehearse" : "upgrade", o->plan.version);
 }
 
 int verb_upgrade(int argc, char *argv[]) {

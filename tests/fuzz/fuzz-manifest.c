@@ -2,33 +2,14 @@
  * MANIFEST on arbitrary bytes: what is read is sorted, has only valid paths,
  * and is found again by name.
  */
+#include "tests/fuzz/scratch.h"
 #include "upgrade/manifest.h"
 #include "util/name.h"
 #include "util/text.h"
 
-#include <assert.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static char top[] = "/tmp/muster-fuzz.XXXXXX";
-
-static void remove_top(void) {
-        (void) rmdir(top);
-}
-
-static int scratch(void) {
-        static int fd = -1;
-
-        if (fd < 0) {
-                assert(mkdtemp(top));
-                fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                assert(fd >= 0);
-                atexit(remove_top);
-        }
-        return fd;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         cleanup_(release_manifest_freep) ReleaseManifest *m = NULL;

@@ -3,14 +3,13 @@
  * has only regular files and directories, within the caps, none of the protected
  * ones, and nothing appears beside the directory. The first byte chooses the codec.
  */
+#include "tests/fuzz/scratch.h"
 #include "archive/decoder.h"
 #include "archive/tar-reader.h"
 #include "util/directory.h"
 #include "util/text.h"
 #include "util/tree.h"
 
-#include <assert.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -18,25 +17,6 @@
 #define BYTES 1000000
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static char top[] = "/tmp/muster-fuzz.XXXXXX";
-
-static void remove_top(void) {
-        (void) tree_remove(AT_FDCWD, top, NULL);
-}
-
-/* A directory with nothing in it but "tree". */
-static int scratch(void) {
-        static int fd = -1;
-
-        if (fd < 0) {
-                assert(mkdtemp(top));
-                fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                assert(fd >= 0);
-                atexit(remove_top);
-        }
-        return fd;
-}
 
 typedef struct Input {
         const uint8_t *data;

@@ -3,12 +3,11 @@
  * regular files and directories, of the modes and within the caps promised,
  * and nothing appears beside the tree.
  */
+#include "tests/fuzz/scratch.h"
 #include "upgrade/manifest.h"
 #include "util/tree.h"
 #include "upgrade/unpack.h"
 
-#include <assert.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -17,25 +16,6 @@
 #define BYTES 100000
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static char top[] = "/tmp/muster-fuzz.XXXXXX";
-
-static void remove_top(void) {
-        (void) tree_remove(AT_FDCWD, top, NULL);
-}
-
-/* A directory with nothing in it but "tree". */
-static int scratch(void) {
-        static int fd = -1;
-
-        if (fd < 0) {
-                assert(mkdtemp(top));
-                fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                assert(fd >= 0);
-                atexit(remove_top);
-        }
-        return fd;
-}
 
 static void check_tree(int tree, const UnpackResult *result) {
         cleanup_(release_manifest_freep) ReleaseManifest *m = NULL;

@@ -2,7 +2,7 @@
  * Snapshots of real trees: `zstd -d | tar x` restores the same, and the manifest
  * finds every file in its frame. Verification sees every kind of difference.
  */
-#include "tests/unit/scratch.h"
+#include "tests/unit/shell.h"
 #include "archive/create.h"
 #include "archive/inspect.h"
 #include "archive/tar-head.h"
@@ -11,21 +11,6 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
-
-static int shell(const Scratch *s, const char *format, ...) _printf_(2, 3);
-
-static int shell(const Scratch *s, const char *format, ...) {
-        cleanup_free_ char *command = NULL, *whole = NULL;
-        va_list ap;
-
-        va_start(ap, format);
-        assert_true(vasprintf(&command, format, ap) >= 0);
-        va_end(ap);
-        assert_true(asprintf(&whole, "cd %s && { %s; } >log 2>&1 </dev/null", s->path, command) >= 0);
-        return system(whole);
-}
-
-#define assert_shell(s, ...) assert_int_equal(shell(s, __VA_ARGS__), 0)
 
 static void fill(int dirfd, const char *name, size_t size, unsigned seed) {
         cleanup_free_ uint8_t *data = malloc(size + 1);

@@ -3,7 +3,7 @@
  * which the bytes of one can be wrong is refused with its reason; signatures
  * are those of the real ssh-keygen.
  */
-#include "tests/unit/scratch.h"
+#include "tests/unit/shell.h"
 #include "archive/manifest-layout.h"
 #include "crypto/signers.h"
 
@@ -363,29 +363,15 @@ static void paths_stand_in_the_order_of_a_walk(void **state) {
 
 /* ---- Signatures ---- */
 
-static void shell(const Scratch *s, const char *format, ...) _printf_(2, 3);
-
-static void shell(const Scratch *s, const char *format, ...) {
-        cleanup_free_ char *command = NULL, *whole = NULL;
-        va_list ap;
-
-        va_start(ap, format);
-        assert_true(vasprintf(&command, format, ap) >= 0);
-        va_end(ap);
-        assert_true(asprintf(&whole, "cd %s && { %s; } >log 2>&1 </dev/null", s->path, command) >= 0);
-        if (system(whole) != 0)
-                fail_msg("%s", command);
-}
-
 /* m: a manifest; keys alice, bob, carol; allowed: alice for anything, bob until 2020. */
 static void prepare(const Scratch *s) {
         Bytes b = bytes_of(MANIFEST_FRAMED);
 
         put_file(s->fd, "m", b.data, b.size, 0644);
         free(b.data);
-        shell(s, "for k in alice bob carol; do ssh-keygen -q -t ed25519 -N '' -C $k -f $k; done; "
-                 "{ echo \"alice,alice@x $(cat alice.pub)\"; "
-                 "echo \"bob valid-before=\\\"20200101Z\\\" $(cat bob.pub)\"; } >allowed");
+        assert_shell(s, "for k in alice bob carol; do ssh-keygen -q -t ed25519 -N '' -C $k -f $k; done; "
+                        "{ echo \"alice,alice@x $(cat alice.pub)\"; "
+                        "echo \"bob valid-before=\\\"20200101Z\\\" $(cat bob.pub)\"; } >allowed");
 }
 
 /* 0 and who signed the file @name, or what manifest_signed_by() answers. */
@@ -410,7 +396,7 @@ static void a_signature_of_ssh_keygen_counts_when_appended(void **state) {
         assert_int_equal(who_signed(s, "m", &nobody, &problems, NULL), 0);
         assert_int_equal(strv_length(nobody), 0);
         assert_null(problems);
-        shell(s, "ssh-keygen -q -Y sign -n snapshot.v1@muster -f alice m; cat m m.sig >signed");
+        assert_shell(s, "ssh-keygen -q -Y sign -n snapshot.v1@muster -f alice m; cat m m.sig >signed");
         assert_int_equal(who_signed(s, "signed", &who, &problems, NULL), 0);
         assert_int_equal(strv_length(who), 1);
         assert_string_equal(who[0], "alice,alice@x");
@@ -424,12 +410,13 @@ static void signatures_that_do_not_count_are_explained(void **state) {
         cleanup_fault_ Fault all = { 0 };
 
         prepare(s);
-        shell(s, "cp m signed; for k in bob carol alice alice; do rm -f m.sig; "
-                 "ssh-keygen -q -Y sign -n snapshot.v1@muster -f $k m; cat m.sig >>signed; done; "
-                 "rm m.sig; ssh-keygen -q -Y sign -n release.v1@muster -f alice m; cat m.sig >>signed; "
-                 "echo other >other; ssh-keygen -q -Y sign -n snapshot.v1@muster -f alice other; "
-                 "cat other.sig >>signed; ssh-keygen -q -t rsa -N '' -f rsa; rm m.sig; "
-                 "ssh-keygen -q -Y sign -n snapshot.v1@muster -f rsa m; cat m.sig >>signed");
+        assert_shell(s,
+                     "cp m signed; for k in bob carol alice alice; do rm -f m.sig; "
+                     "ssh-keygen -q -Y sign -n snapshot.v1@muster -f $k m; cat m.sig >>signed; done; "
+                     "rm m.sig; ssh-keygen -q -Y sign -n release.v1@muster -f alice m; cat m.sig >>signed; "
+                     "echo other >other; ssh-keygen -q -Y sign -n snapshot.v1@muster -f alice other; "
+                     "cat other.sig >>signed; ssh-keygen -q -t rsa -N '' -f rsa; rm m.sig; "
+                     "ssh-keygen -q -Y sign -n snapshot.v1@muster -f rsa m; cat m.sig >>signed");
         assert_int_equal(who_signed(s, "signed", &who, &problems, NULL), 0);
         assert_int_equal(strv_length(who), 1);
         all.text = TAKE_PTR(problems);
@@ -456,12 +443,12 @@ static void garbage_behind_a_manifest_is_an_error(void **state) {
         };
 
         prepare(s);
-        shell(s, "ssh-keygen -q -Y sign -n snapshot.v1@muster -f alice m");
+        assert_shell(s, "ssh-keygen -q -Y sign -n snapshot.v1@muster -f alice m");
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 cleanup_strv_ char **who = NULL;
                 cleanup_fault_ Fault fault = { 0 };
 
-                shell(s, "cat m m.sig >signed; %s", bad[i]);
+                assert_shell(s, "cat m m.sig >signed; %s", bad[i]);
                 assert_int_equal(who_signed(s, "signed", &who, NULL, &fault), -EBADMSG);
                 assert_says(&fault, "signature");
                 assert_null(who);

@@ -2,24 +2,11 @@
  * Against the real ssh-keygen: the signatures are its own to the byte, and
  * private keys that it would not use, or that are not whole, are refused.
  */
-#include "tests/unit/scratch.h"
+#include "tests/unit/shell.h"
 #include "crypto/base64.h"
 #include "crypto/sshsig-sign.h"
 
 #define NAMESPACE "snapshot.v1@muster"
-
-static int shell(const Scratch *s, const char *format, ...) _printf_(2, 3);
-
-static int shell(const Scratch *s, const char *format, ...) {
-        cleanup_free_ char *command = NULL, *whole = NULL;
-        va_list ap;
-
-        va_start(ap, format);
-        assert_true(vasprintf(&command, format, ap) >= 0);
-        va_end(ap);
-        assert_true(asprintf(&whole, "cd %s && { %s; } >log 2>&1 </dev/null", s->path, command) >= 0);
-        return system(whole);
-}
 
 static void our_signature_is_ssh_keygens(void **state) {
         static const char *const namespaces[] = { NAMESPACE, "file", "council.v1@muster" };

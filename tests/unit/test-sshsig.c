@@ -2,7 +2,7 @@
  * Against the real ssh-keygen: what it signs we accept, and whatever we accept
  * it accepts, also after every possible kind of damage.
  */
-#include "tests/unit/scratch.h"
+#include "tests/unit/shell.h"
 #include "crypto/base64.h"
 #include "crypto/signers.h"
 #include "crypto/sshsig.h"
@@ -11,19 +11,6 @@
 #include <openssl/sha.h>
 #include <sys/types.h>
 #include <time.h>
-
-static int shell(const Scratch *s, const char *format, ...) _printf_(2, 3);
-
-static int shell(const Scratch *s, const char *format, ...) {
-        cleanup_free_ char *command = NULL, *whole = NULL;
-        va_list ap;
-
-        va_start(ap, format);
-        assert_true(vasprintf(&command, format, ap) >= 0);
-        va_end(ap);
-        assert_true(asprintf(&whole, "cd %s && { %s; } >log 2>&1 </dev/null", s->path, command) >= 0);
-        return system(whole);
-}
 
 /* Key pair, message, signature and allowed_signers of "alice". */
 static void prepare(const Scratch *s, const char *sign_options) {
