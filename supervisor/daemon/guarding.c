@@ -23,6 +23,10 @@ static void on_guarded(Upgrade *u, bool ok, const char *text, const json_t *resu
         const json_t *j = json_object_get(result, "position");
         SigningPosition position = SIGNING_POSITION_NONE;
 
+        if (!ok && json_bool(result, "half_done") && u->job->state == UPGRADE_ROLLING_BACK) {
+                u->then(u); /* the way back finishes the exchange and asks the marks itself */
+                return;
+        }
         if (!ok) {
                 upgrade_fail(u, "guard: %s", text);
                 return;

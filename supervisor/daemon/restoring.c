@@ -28,6 +28,7 @@
 #define EXCHANGE_TIMEOUT_USEC UINT64_MAX /* stopped in the middle it would only have to be run again */
 #define GUARD_TIMEOUT_USEC    (120 * USEC_PER_SEC)
 #define RETRY_USEC            (30 * USEC_PER_SEC)
+#define TRIES_IN_VAIN         20 /* ten minutes without a good byte: the mirrors are gone */
 
 const char *restore_id(const UpgradeJob *job) {
         return json_str(job->facts, "of") ?: job->id;
@@ -62,14 +63,23 @@ static int put_fetch(const Node *node, const UpgradeJob *job, json_t *order) {
 
 static void restore_fetch(Upgrade *u);
 
+/* A full disk or no mirror: what is there is gone on with. A person is waited for only by a disk. */
+static bool fetch_later(Upgrade *u, const char *text, const json_t *result) {
+        if (!json_bool(result, "retry"))
+                return false;
+        u->step = json_bool(result, "full") || json_bool(result, "gained") ? 0 : u->step + 1;
+        if (u->step >= TRIES_IN_VAIN)
+                return false;
+        upgrade_say(u, "%s; trying again: 'musterctl cancel %s' gives up", text, u->node->name);
+        upgrade_after(u, RETRY_USEC, restore_fetch);
+        return true;
+}
+
 static void on_fetched(Upgrade *u, bool ok, const char *text, const json_t *result) {
         json_t *report;
 
-        if (!ok && json_bool(result, "retry")) { /* a full disk, no mirror: what is there is gone on with */
-                upgrade_say(u, "%s; trying again: 'musterctl cancel %s' gives up", text, u->node->name);
-                upgrade_after(u, RETRY_USEC, restore_fetch);
+        if (!ok && fetch_later(u, text, result))
                 return;
-        }
         if (!ok) {
                 if (json_bool(result, "refused"))
                         (void) json_put_bool(u->job->facts, "refused", true);
@@ -151,11 +161,37 @@ void restore_enter_fetching(Upgrade *u) {
                      on_dropped_first);
 }
 
+/*
+ * A release that replaced another one at a height cannot run the blocks before it:
+ * CometBFT chains panic there. 0; 1: refused, and why.
+ */
+static int check_height(Upgrade *u, uint64_t height, Fault *reterr) {
+        cleanup_(upgrade_job_freep) UpgradeJob *upgrade = NULL;
+        const char *trigger;
+        uint64_t from;
+        int r;
+
+        r = journal_upgrade_to(u->node->daemon->journal, u->node->name, u->job->version, &upgrade, reterr);
+        if (r < 0 || !upgrade)
+                return r;
+        trigger = json_str(upgrade->facts, "trigger");
+        if (!trigger || !str_starts(trigger, "height:") || parse_u64(trigger + 7, &from) < 0 ||
+            height >= from)
+                return 0;
+        return fault_set(
+                reterr, 1,
+                "the snapshot is of height %" PRIu64 ", and version %s took over at height %" PRIu64
+                ": it may not be able to run the blocks between. Take a newer snapshot, or go back to "
+                "version %s first",
+                height, u->job->version, from, upgrade->from ?: "of before");
+}
+
 /* The worker has verified every byte; that it is this node's chain is looked at again here. */
 void restore_enter_verifying(Upgrade *u) {
         const json_t *report = json_object_get(u->job->facts, "fetched");
         const char *chain = json_str(report, "chain"), *ours = u->node->config->chain_id,
                    *signer = json_str(report, "signed_by");
+        cleanup_fault_ Fault fault = {};
         uint64_t height;
         char at[40] = "";
 
@@ -168,12 +204,17 @@ void restore_enter_verifying(Upgrade *u) {
                               u->node->name, ours);
                 return;
         }
+        if (json_u64(report, "height", &height) >= 0) {
+                if (check_height(u, height, &fault) != 0) {
+                        upgrade_event(u, UPGRADE_EV_FAIL, "%s", fault_text(&fault, 1));
+                        return;
+                }
+                snprintf(at, sizeof at, ", height %" PRIu64, height);
+        }
         if (json_bool(report, "already")) { /* what it was like was told to a musterd that is no more */
                 upgrade_event(u, UPGRADE_EV_OK, "the snapshot is complete beside the data");
                 return;
         }
-        if (json_u64(report, "height", &height) >= 0)
-                snprintf(at, sizeof at, ", height %" PRIu64, height);
         upgrade_event(u, UPGRADE_EV_OK, "the snapshot is complete beside the data: chain %s%s, %s%s",
                       chain ?: "not named", at, signer ? "signed by " : "no signature that counts",
                       signer ?: "");

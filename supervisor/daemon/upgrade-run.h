@@ -3,13 +3,14 @@
  * Inside of a running upgrade, shared by the files that implement its states:
  * upgrade.c (transitions), staging.c (fetching to staged), armed.c, draining.c,
  * stopping.c, guarding.c, starting.c (with switching), probation.c, rollback.c;
- * restoring.c and snapshotting.c (what the other kinds do in these states);
+ * restoring.c, relieving.c and snapshotting.c (what the other kinds do in these states);
  * operator.c (what systemctl was told meanwhile), data.c (backup and the way back of data).
  *
  * A state's entry action may call upgrade_event() and the like only as its last
  * act: the upgrade may be gone when they return.
  */
 #include "daemon/upgrade.h"
+#include "health/relief.h"
 
 typedef void (*UpgradeThen)(Upgrade *u);
 typedef void (*UpgradeWorkDone)(Upgrade *u, bool ok, const char *text, const json_t *result);
@@ -30,9 +31,10 @@ struct Upgrade {
         const char *starting;     /* the version being started: borrowed from the job */
         uint64_t start_monotonic; /* launch records from before are of another start */
         Probation probation;
+        Relief relief;       /* fetching, of a restore */
         bool hooks_done;     /* probation: post-start has run */
         int64_t seen_height; /* the highest head seen while armed; -1 */
-        unsigned step;       /* inside of draining and rolling-back */
+        unsigned step;       /* inside of draining and rolling-back; a restore's tries to fetch in vain */
         char *progress;
         UpgradeState owed; /* a transition that could not be made durable yet */
         char *owed_reason;
@@ -137,6 +139,10 @@ const char *restore_id(const UpgradeJob *job);
 
 /* Writes or removes the worker's pause file as the facts say. */
 int restore_write_pause(const Node *node, const UpgradeJob *job, Fault *reterr);
+
+/* fetching, at every sample: makes way for a node that was well and is not any more. Other kinds: nothing.
+ */
+void restore_check_node(Upgrade *u);
 
 /* Where the data of before is and how to get it back; NULL: it is not kept. Owned. */
 char *restore_kept_note(const Node *node, const UpgradeJob *job);

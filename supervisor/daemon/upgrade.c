@@ -46,6 +46,7 @@ static void run_entry(Upgrade *u) {
 }
 
 static const UpgradeThen samples[_UPGRADE_STATE_MAX] = {
+        [UPGRADE_FETCHING] = restore_check_node,
         [UPGRADE_ARMED] = upgrade_armed_check,
         [UPGRADE_DRAINING] = upgrade_draining_check,
         [UPGRADE_PROBATION] = upgrade_probation_check,
