@@ -12,6 +12,7 @@
 typedef struct Create {
         const char *from, *output, *key;
         char **protect;     /* the operator's */
+        char **left_out;    /* all patterns */
         ManifestHead about; /* borrowed texts */
         unsigned level;
         bool json, quiet;
@@ -157,7 +158,6 @@ static int create(const Create *c, SnapshotShow *show, bool *ret_archive, Create
         cleanup_free_ char *parent =
                 slash ? strndup(c->output, (size_t) (slash - c->output) + 1) : strdup(".");
         cleanup_fd_ int from = open(c->from, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), output = -1;
-        cleanup_strv_ char **protect = NULL;
         CreateOptions o = { .from = c->from,
                             .prefix = slash ? slash + 1 : c->output,
                             .level = (int) c->level,
@@ -165,7 +165,6 @@ static int create(const Create *c, SnapshotShow *show, bool *ret_archive, Create
                             .key = c->key,
                             .control = &show->control };
         struct stat st;
-        int r;
 
         if (!parent)
                 return -ENOMEM;
@@ -174,12 +173,9 @@ static int create(const Create *c, SnapshotShow *show, bool *ret_archive, Create
         output = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (output < 0)
                 return fault_errno(reterr, -errno, "Failed to open the directory '%s'", parent);
-        r = snapshot_protect(c->about.family, c->protect, &protect, reterr);
-        if (r < 0)
-                return r;
         o.from_fd = from;
         o.output_fd = output;
-        o.protect = protect;
+        o.protect = c->left_out;
         *ret_archive = S_ISDIR(st.st_mode);
         return *ret_archive ? create_snapshot(&o, report, reterr)
                             : create_manifest(&o, c->from, report, reterr);
@@ -232,6 +228,9 @@ static int parse_and_run(int argc, char **argv, Create *c) {
                           argv[optind]);
                 return snapshot_fail(c->json, COMMAND_USAGE, -EINVAL, &fault);
         }
+        r = snapshot_protect(c->about.family, c->protect, &c->left_out, &fault);
+        if (r < 0)
+                return snapshot_fail(c->json, r == -EINVAL ? COMMAND_USAGE : EXIT_FAILURE, r, &fault);
         return run(c);
 }
 
@@ -240,5 +239,6 @@ int command_create(int argc, char **argv) {
         int code = parse_and_run(argc, argv, &c);
 
         strv_free(c.protect);
+        strv_free(c.left_out);
         return code;
 }

@@ -8,6 +8,7 @@
 #include "chain/family.h"
 #include "config/value.h"
 #include "crypto/signers.h"
+#include "http/fetch.h"
 #include "restore/commands.h"
 #include "restore/progress-bar.h"
 #include "util/durable.h"
@@ -240,6 +241,11 @@ static int take_sources(FetchCommand *c, char **words) {
 
                 if (status != 0)
                         return status;
+                if (!source_is_valid(source) && !str_starts(source, "file:///"))
+                        return bad(c,
+                                   "'%s' is no source: expected http://HOST/PATH, https://HOST/PATH, "
+                                   "file:///PATH or a path",
+                                   source);
                 if (strv_append(&c->sources, source) < 0)
                         return bad(c, "Out of memory");
         }
@@ -319,6 +325,10 @@ static int open_into(FetchCommand *c, Fault *reterr) {
         const char *name = c->options.into;
 
         c->made = mkdir(name, 0755) >= 0;
+        if (!c->made && errno == ENOENT)
+                return fault_set(reterr, -ENOENT,
+                                 "Failed to make the directory '%s': what it is to be in is not there",
+                                 name);
         if (!c->made && errno != EEXIST)
                 return fault_errno(reterr, -errno, "Failed to make the directory '%s'", name);
         c->options.into_fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

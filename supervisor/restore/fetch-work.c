@@ -4,7 +4,6 @@
  */
 #include "restore/fetch-work.h"
 #include "restore/verbs.h"
-#include "snapshot/protect.h"
 #include "util/text.h"
 
 #include <fcntl.h>
@@ -21,7 +20,7 @@ int fetch_work(const char *name) {
 }
 
 int fetch_patterns(const Work *w, char ***ret) {
-        return protect_patterns(w->subject.key_files, w->subject.state_files, w->protect, ret);
+        return chain_family_protect(w->family, w->protect, ret);
 }
 
 static const char *why_paused(FetchWatch *watch) {
@@ -44,10 +43,15 @@ static const char *on_pause(void *userdata) {
 }
 
 static void on_progress(const FetchProgress *p, void *userdata) {
-        const FetchWatch *watch = userdata;
+        FetchWatch *watch = userdata;
         const char *doing = str_eq(p->step, "download") ? watch->doing : p->step;
         char done[SIZE_TEXT_MAX], total[SIZE_TEXT_MAX], rate[SIZE_TEXT_MAX], mirrors[64] = "";
 
+        if (str_eq(p->step, "download")) {
+                watch->had = watch->downloads ? watch->had : p->done;
+                watch->has = p->done;
+                watch->downloads = true;
+        }
         if (p->paused) {
                 worker_progress(false, "paused: %s", p->why_paused ?: "asked for");
                 return;

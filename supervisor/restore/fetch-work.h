@@ -16,9 +16,12 @@ typedef struct FetchWatch {
         const char *doing; /* "downloading" */
         char *cgroup;      /* of the node; NULL: it has none */
         PressureGate gate;
-        char *reason;    /* of the pause that musterd asks for; NULL: none */
-        uint64_t looked; /* when, monotonic */
-        bool suffers;    /* the node waits for its disk */
+        char *reason;      /* of the pause that musterd asks for; NULL: none */
+        uint64_t looked;   /* when, monotonic */
+        bool suffers;      /* the node waits for its disk */
+        bool downloads;    /* the two that follow are known */
+        uint64_t had, has; /* bytes of the archive that are good and written: when this run began to
+                              download, now */
         json_t *notices;
 } FetchWatch;
 

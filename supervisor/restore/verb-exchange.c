@@ -3,11 +3,22 @@
 #include "snapshot/incoming.h"
 #include "util/text.h"
 
-static int incoming_of_order(const Work *w, Incoming *ret, Fault *reterr) {
-        Incoming in = { .state = w->state, .subject = &w->subject, .protect = w->protect };
+/* A snapshot is of another node: this one's configuration stays, as a backup's would not. */
+static int protect_own(Work *w) {
+        for (const char *const *own = w->family->own_files; own && *own; own++)
+                if (!strv_contains(w->protect, *own) && strv_append(&w->protect, *own) < 0)
+                        return -ENOMEM;
+        return 0;
+}
+
+static int incoming_of_order(Work *w, Incoming *ret, Fault *reterr) {
+        Incoming in = { .state = w->state, .subject = &w->subject };
         int r;
 
-        r = work_member(w, "restore", &in.job, reterr);
+        r = protect_own(w);
+        if (r >= 0)
+                r = work_member(w, "restore", &in.job, reterr);
+        in.protect = w->protect;
         if (r >= 0)
                 r = exchange_place(w->subject.data, w->state, w->state_fd, &in.data_name, &in.inside,
                                    reterr);

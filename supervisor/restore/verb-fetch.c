@@ -110,6 +110,18 @@ static int say_report(Work *w, const FetchReport *report) {
                         report->signed_by ?: "");
 }
 
+/* A full disk or no mirror, and what is there can be gone on with. */
+static int put_retry(Work *w, const FetchWatch *watch, int fd, int failure) {
+        if ((failure != -ENOSPC && failure != -EREMOTEIO) ||
+            faccessat(fd, FETCH_PARTIAL, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+                return 0;
+        return json_put_bool(w->result, "retry", true) < 0 ||
+                               json_put_bool(w->result, "full", failure == -ENOSPC) < 0 ||
+                               json_put_bool(w->result, "gained", watch->has > watch->had) < 0
+                       ? -ENOMEM
+                       : 0;
+}
+
 static int fetch_into(Work *w, const Incoming *in, int fd, Fault *reterr) {
         cleanup_strv_ char **sources = NULL, **protect = NULL;
         cleanup_(fetch_report_done) FetchReport report = { 0 };
@@ -133,6 +145,8 @@ static int fetch_into(Work *w, const Incoming *in, int fd, Fault *reterr) {
         o.protect = protect;
         r = fetch_snapshot(&o, &report, reterr);
         if (r == FETCH_SNAPSHOT_E_REFUSED && json_put_bool(w->result, "refused", true) < 0)
+                return -ENOMEM;
+        if (put_retry(w, &watch, fd, r) < 0)
                 return -ENOMEM;
         if (r != 0)
                 return r;

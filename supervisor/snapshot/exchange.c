@@ -388,8 +388,16 @@ static int assert_forward(const Exchange *x, ExchangeReport *report, Fault *rete
 }
 
 static int begin(const Exchange *x, ExchangeReport *report, Fault *reterr) {
-        int r;
+        int r = exchange_is_half_done(state_fd(x), x->live);
 
+        if (r > 0)
+                return fault_set(reterr, -EBUSY,
+                                 "'%s/%s' is half exchanged with another snapshot or backup: nothing was "
+                                 "exchanged; that one has to be finished first",
+                                 x->state, x->live);
+        if (r < 0)
+                return fault_errno(reterr, r, "Failed to look for an interrupted exchange in '%s'",
+                                   x->state);
         r = check_out(x, reterr);
         if (r >= 0)
                 r = make_live(x, reterr);

@@ -10,6 +10,7 @@
 #include "util/text.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 
 #define TEMPORARY ".#muster-carried"
@@ -105,6 +106,44 @@ static int check_link(const ProtectCarry *c, const char *path, Fault *reterr) {
                 path);
 }
 
+/*
+ * A link that the incoming tree has not, as it is, where it then means the same file: outside of both.
+ * @path may go on below the link.
+ */
+static int carry_link(const ProtectCarry *c, const char *path, Fault *reterr) {
+        cleanup_free_ char *link = strdup(path);
+        cleanup_fd_ int parent = -1;
+        char target[PATH_MAX];
+        const char *name;
+        ssize_t n = -1;
+        size_t end;
+        int r;
+
+        if (!link)
+                return -ENOMEM;
+        for (end = strcspn(path, "/"); n < 0; end += 1 + strcspn(path + end + 1, "/")) {
+                link[end] = 0;
+                n = readlinkat(c->live_dirfd, link, target, sizeof target - 1);
+                if (n >= 0 || !path[end])
+                        break;
+                link[end] = '/';
+        }
+        if (n < 0 || faccessat(c->incoming_dirfd, link, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+                return check_link(c, path, reterr);
+        target[n] = 0;
+        parent = open_parent(c->incoming_dirfd, c->live_dirfd, link, &name, reterr);
+        if (parent < 0)
+                return parent;
+        if (symlinkat(target, parent, name) < 0)
+                return fault_errno(reterr, -errno, "Failed to make the link '%s'", link);
+        r = check_link(c, path, reterr);
+        if (r < 0)
+                (void) unlinkat(parent, name, 0);
+        else if (fsync(parent) < 0)
+                r = fault_errno(reterr, -errno, "Failed to make the link '%s' durable", link);
+        return r;
+}
+
 static int replace_file(int in, int parent, const char *name, const char *path, Fault *reterr) {
         cleanup_fd_ int out = -1;
         struct stat st;
@@ -138,7 +177,7 @@ static int carry_file(const ProtectCarry *c, const char *path, Fault *reterr) {
 
         in = open_beneath(c->live_dirfd, path, O_RDONLY | O_NONBLOCK);
         if (in == -ELOOP)
-                return check_link(c, path, reterr);
+                return carry_link(c, path, reterr);
         if (in < 0)
                 return fault_errno(reterr, in, "Failed to open the protected file '%s'", path);
         parent = open_parent(c->incoming_dirfd, c->live_dirfd, path, &name, reterr);

@@ -30,7 +30,7 @@ int protect_patterns(const char *const *key_files, const char *const *state_file
  * Makes @incoming hold exactly the protected files that @live holds: copied,
  * fsynced, compared byte by byte. What only @incoming holds (a key that was
  * moved away since) is moved to state/@aside, not deleted: it may be the only
- * copy. Idempotent. A protected link that leads both trees to one file needs
- * nothing; one that does not is -ELOOP.
+ * copy. Idempotent. A protected link that @incoming has not is made there, as it
+ * is. One that leads the two trees to different files is -ELOOP.
  */
 int protect_carry(const ProtectCarry *carry, ProtectReport *ret, Fault *reterr);
