@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include "util/cleanup.h"
 
-#define BLOCK_SIZE     ((size_t) 4 << 20)
+#define BLOCK_SIZE     ((size_t) 2 << 20)
 #define BLOCK_HEADROOM ((size_t) 4096)
 
 typedef struct BlockPool BlockPool;

@@ -102,6 +102,22 @@ static void changed(Create *c, const char *path, const char *how) {
                 steer_notice(&c->steer, "'%s' %s", path, how);
 }
 
+static bool is_after(const struct timespec *a, const struct timespec *b) {
+        return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
+}
+
+/*
+ * File times may be finer than CLOCK_REALTIME_COARSE, or as coarse: the start is the later of that and the
+ * newest file of before. One from the future (the clock was set back) is none of before.
+ */
+static void note_before(Create *c, const struct timespec *ctime) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_REALTIME, &now);
+        if (is_after(ctime, &c->start) && !is_after(ctime, &now))
+                c->start = *ctime;
+}
+
 /* Before the work: how much there is, and whether all of it can be packed at all. */
 static int count(const WalkEntry *e, void *userdata, Fault *reterr) {
         Create *c = userdata;
@@ -112,6 +128,7 @@ static int count(const WalkEntry *e, void *userdata, Fault *reterr) {
         r = steer(&c->steer, reterr);
         if (r < 0)
                 return r;
+        note_before(c, &e->st.st_ctim);
         if (left_out(c, e))
                 return WALK_SKIP;
         why = manifest_path_fault(e->path);
@@ -271,10 +288,6 @@ static int pack(const WalkEntry *e, void *userdata, Fault *reterr) {
                                       : pack_file(c, e, reterr);
 }
 
-static bool is_after(const struct timespec *a, const struct timespec *b) {
-        return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
-}
-
 /* After the work: what changed since it began did so before or after it was read itself, unseen by pack().
  */
 static int look_again(const WalkEntry *e, void *userdata, Fault *reterr) {
@@ -326,10 +339,12 @@ static int begin(Create *c, Publish *archive, Publish *manifest, Fault *reterr) 
 static int create(Create *c, const SshPrivateKey *key, Publish *archive, Publish *manifest, Fault *reterr) {
         ManifestHead head = *c->options->about;
         CreateReport *report = c->report;
+        struct timespec coarse;
         int r;
 
-        clock_gettime(CLOCK_REALTIME_COARSE, &c->start);
         r = begin(c, archive, manifest, reterr);
+        clock_gettime(CLOCK_REALTIME_COARSE, &coarse);
+        note_before(c, &coarse);
         if (r >= 0)
                 r = walk_tree(c->options->from_fd, pack, c, reterr);
         if (r >= 0)

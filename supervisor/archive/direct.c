@@ -1,10 +1,12 @@
 /*
- * A file is written either all directly or all through the page cache, never
- * mixed: a page that holds one half of old bytes would overwrite what was written
- * directly beside it. So what is not aligned is read, changed and written
- * back in whole blocks, alone; whole blocks need no exclusion. The last block is
- * padded with zeros, which makes the file too long until direct_trim(): a crash
- * in between leaves a partial restore, which is never taken for a whole one.
+ * Whole blocks of a file go directly to the disk, and need no exclusion. The bytes
+ * of its last block that is not whole go through the page cache, alone, so that
+ * the file has its exact size at once, and nobody waits for a write of so
+ * little. No page ever holds both: it would overwrite what was written directly
+ * beside it. Where they would (other offsets, pages larger than a block), what is
+ * not aligned is read, changed and written back in whole blocks, alone; the last
+ * one is padded with zeros, which makes the file too long until direct_trim(): a
+ * crash in between leaves a partial restore, which is never taken for a whole one.
  */
 #include "archive/direct.h"
 #include "util/cleanup.h"
@@ -21,9 +23,6 @@
  * blocks alone, with zeros around it. Also where the kernel does not tell (before 6.1).
  */
 #define BLOCK_GUESS 4096
-
-/* A copy of so much costs less than a write of the last block by itself. */
-#define COPY_MAX ((size_t) 256 << 10)
 
 static void ask_alignment(DirectFile *f) {
         f->memory = f->block = BLOCK_GUESS;
@@ -54,7 +53,7 @@ static int set_direct(int fd, bool on) {
 int direct_open(DirectFile *f, int fd, uint64_t size, bool buffered) {
         int r;
 
-        *f = (DirectFile){ .fd = fd, .size = size };
+        *f = (DirectFile){ .fd = fd, .size = size, .page = (uint32_t) sysconf(_SC_PAGESIZE) };
         r = size > INT64_MAX ? -EFBIG : ftruncate(fd, (off_t) size) < 0 ? -errno : 0;
         if (r >= 0)
                 r = -pthread_rwlock_init(&f->lock, NULL);
@@ -137,6 +136,7 @@ static int write_changed(DirectFile *f, uint8_t *bounce, const uint8_t *data, si
                 if (r < 0)
                         return r;
                 memcpy(bounce + skip, data, n);
+                f->padded = f->padded || start + whole > f->size;
                 r = write_at(f->fd, bounce, whole, start);
                 if (r < 0)
                         return r;
@@ -163,37 +163,58 @@ static int with_bounce(DirectFile *f, const uint8_t *data, size_t size, uint64_t
         return r;
 }
 
-static int write_aligned(DirectFile *f, const uint8_t *data, size_t size, uint64_t offset) {
-        size_t whole = (size_t) round_down(size, f->block);
-        int r = 0;
-
-        if ((uintptr_t) data % (f->memory ?: 1) != 0 || (whole < size && size <= COPY_MAX))
+static int write_whole(DirectFile *f, const uint8_t *data, size_t size, uint64_t offset) {
+        if (size == 0)
+                return 0;
+        if ((uintptr_t) data % (f->memory ?: 1) != 0)
                 return with_bounce(f, data, size, offset, write_bounced);
-        if (whole > 0)
-                r = write_at(f->fd, data, whole, offset);
-        if (r < 0 || whole == size)
-                return r;
-        return with_bounce(f, data + whole, size - whole, offset + whole, write_bounced);
+        return write_at(f->fd, data, size, offset);
 }
 
-/* 1: the file system does not want it directly after all. */
-static int write_direct(DirectFile *f, const uint8_t *data, size_t size, uint64_t offset) {
-        bool end = offset + size == f->size,
-             aligned = offset % f->block == 0 && (end || size % f->block == 0);
-        int r;
+/* Under the lock, written: the last bytes of the file, through the page cache. */
+static int write_tail(DirectFile *f, const uint8_t *data, size_t size, uint64_t offset) {
+        int r = set_direct(f->fd, false), q;
 
-        if (aligned)
-                pthread_rwlock_rdlock(&f->lock);
-        else
-                pthread_rwlock_wrlock(&f->lock);
-        if (!f->direct)
-                r = 1;
-        else if (aligned)
-                r = write_aligned(f, data, size, offset);
-        else
-                r = with_bounce(f, data, size, offset, write_changed);
-        pthread_rwlock_unlock(&f->lock);
+        if (r < 0)
+                return r;
+        r = write_at(f->fd, data, size, offset);
+        q = set_direct(f->fd, true);
+        return r < 0 ? r : q;
+}
+
+/* Under the lock. 1: the file system does not want it directly after all. */
+static int try_direct(DirectFile *f, const uint8_t *data, size_t size, uint64_t offset,
+                      int (*write)(DirectFile *f, const uint8_t *data, size_t size, uint64_t offset)) {
+        int r = f->direct ? write(f, data, size, offset) : 1;
+
         return r == -EINVAL ? 1 : r;
+}
+
+static int write_any(DirectFile *f, const uint8_t *data, size_t size, uint64_t offset) {
+        return with_bounce(f, data, size, offset, write_changed);
+}
+
+/* As try_direct(). */
+static int write_direct(DirectFile *f, const uint8_t *data, size_t size, uint64_t offset) {
+        bool aligned = offset % f->block == 0, end = offset + size == f->size;
+        size_t tail = aligned && end && f->page <= f->block ? (size_t) (size % f->block) : 0;
+        size_t whole = size - tail;
+        int r = 0;
+
+        if (aligned && whole % f->block == 0) {
+                pthread_rwlock_rdlock(&f->lock);
+                r = try_direct(f, data, whole, offset, write_whole);
+                pthread_rwlock_unlock(&f->lock);
+                if (r != 0 || tail == 0)
+                        return r;
+                data += whole;
+                offset += whole;
+                size = tail;
+        }
+        pthread_rwlock_wrlock(&f->lock);
+        r = try_direct(f, data, size, offset, tail > 0 ? write_tail : write_any);
+        pthread_rwlock_unlock(&f->lock);
+        return r;
 }
 
 static int give_up_direct(DirectFile *f) {
@@ -228,7 +249,7 @@ int direct_write(DirectFile *f, const void *data, size_t size, uint64_t offset) 
 }
 
 int direct_trim(DirectFile *f) {
-        if (!f->padded && (!f->direct || f->size % f->block == 0))
+        if (!f->padded)
                 return 0;
         return ftruncate(f->fd, (off_t) f->size) < 0 ? -errno : 0;
 }

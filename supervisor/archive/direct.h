@@ -16,7 +16,8 @@ typedef struct DirectFile {
         bool begun_direct; /* never changes */
         bool direct, padded;
         uint32_t memory, block; /* alignments */
-        pthread_rwlock_t lock;  /* written: a block is read, changed and written back */
+        uint32_t page;
+        pthread_rwlock_t lock; /* written: a block is read, changed and written back */
 } DirectFile;
 
 /* Takes over @fd, opened O_RDWR, and sets its size. 0 or -errno, then @fd is closed. */

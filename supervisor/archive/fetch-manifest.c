@@ -18,9 +18,10 @@ typedef struct Search {
         const FetchOptions *options;
         Signers *signers;
         uint64_t now_sec;
-        unsigned seen;  /* manifests, whatever they were worth */
-        char *reasons;  /* why those seen are not gone by */
-        char *failures; /* why there may be others */
+        unsigned seen;    /* manifests, whatever they were worth */
+        char *reasons;    /* why those seen are not gone by */
+        char *failures;   /* why there may be others */
+        bool unreachable; /* so a mirror that may have one was */
         FetchManifest best;
 } Search;
 
@@ -100,6 +101,10 @@ static int on_began(FetchTarget *target) {
         return control->cancelled && control->cancelled(control->userdata) ? -ECANCELED : 0;
 }
 
+static bool on_cancelled(FetchTarget *target) {
+        return on_began(target) < 0;
+}
+
 static void on_progress(FetchTarget *target, uint64_t bytes_per_sec) {
         const FetchControl *control = target->userdata;
         const FetchProgress p = {
@@ -130,6 +135,7 @@ static int bring(const FetchOptions *o, const char *source, int *ret_fd, Fault *
                                      .connect_sec = 10,
                                      .ca_file = o->ca_file };
         FetchTarget target = { .began = on_began,
+                               .cancelled = on_cancelled,
                                .progress = on_progress,
                                .userdata = (void *) &o->control };
         cleanup_free_ char *local = fetch_local_path(source), *absolute = NULL;
@@ -240,7 +246,7 @@ static int weigh(const Search *s, const Manifest *m, Verdict *ret, char **ret_si
         r = ask_signers(s, m, ret_signed_by, &problems);
         if (r < 0)
                 return r;
-        if (problems && o->control.notice) {
+        if (problems && *ret_signed_by && o->control.notice) {
                 cleanup_free_ char *text = NULL;
 
                 if (asprintf(&text, "Of the manifest's signatures: %s", problems) < 0)
@@ -252,7 +258,7 @@ static int weigh(const Search *s, const Manifest *m, Verdict *ret, char **ret_si
         if (o->sha256 && !pinned && !names_archive)
                 fault_set(ret_why, 1,
                           "neither its digest (%.16s...) nor its archive's (%.16s...) is the one asked for "
-                          "(%.16s...)",
+                          "(%.16s...): is it another snapshot, or --sha256 an old one?",
                           manifest_digest(m), head->archive_sha256, o->sha256);
         else if (*ret_signed_by || pinned || o->allow_unsigned)
                 *ret = VERDICT_TRUSTED;
@@ -284,7 +290,7 @@ static int consider(Search *s, int fd, const char *shown, Fault *reterr) {
         if (r < 0)
                 return r;
         if (verdict == VERDICT_REFUSED) {
-                if (asprintf(&reason, "the manifest '%s' is refused: %s", shown, fault_text(&why, 1)) < 0) {
+                if (asprintf(&reason, "The manifest '%s' is refused: %s", shown, fault_text(&why, 1)) < 0) {
                         reason = NULL;
                         return -ENOMEM;
                 }
@@ -325,6 +331,7 @@ static int try_beside(Search *s, const char *source, Fault *reterr) {
         r = bring(s->options, beside, &fd, &why);
         if (r == FETCH_E_ABSENT)
                 return 0;
+        s->unreachable |= r == FETCH_E_FAILED || r == FETCH_E_RANGE;
         if (r == 0)
                 r = consider(s, fd, shown, &why);
         if (r == 0)
@@ -340,9 +347,22 @@ static int try_beside(Search *s, const char *source, Fault *reterr) {
         return join(&s->failures, text);
 }
 
+/* What an earlier run has begun by a manifest is gone on with by no other way. */
+static bool has_partial(const Search *s) {
+        return faccessat(s->options->into_fd, FETCH_PARTIAL, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+}
+
 static int none_found(const Search *s, Fault *reterr) {
+        if (s->unreachable && has_partial(s))
+                return fault_set(reterr, -EREMOTEIO, "The manifest cannot be had again: %s", s->failures);
         if (s->options->sha256 || s->options->allow_unsigned)
                 return 0;
+        if (s->unreachable)
+                return fault_set(
+                        reterr, -EREMOTEIO,
+                        "No manifest could be had, without which nothing vouches for the archive: %s; "
+                        "try again, or give --manifest",
+                        s->failures);
         return fault_set(
                 reterr, FETCH_SNAPSHOT_E_REFUSED,
                 "There is no manifest beside the archive, so nothing vouches for it: give --manifest "
@@ -368,7 +388,7 @@ int fetch_manifest(const FetchOptions *options, FetchManifest *ret, Fault *reter
                 return r;
         if (!s.best.manifest)
                 return s.seen == 0 ? none_found(&s, reterr)
-                                   : fault_set(reterr, FETCH_SNAPSHOT_E_REFUSED, "Refused: %s", s.reasons);
+                                   : fault_set(reterr, FETCH_SNAPSHOT_E_REFUSED, "%s", s.reasons);
         *ret = s.best;
         s.best = (FetchManifest){};
         return 0;

@@ -64,7 +64,8 @@ static int clear_data(int dirfd, Fault *reterr) {
         }
 }
 
-static int write_partial(int dirfd, const char *digest, const char *prefix, Fault *reterr) {
+static int write_partial(int dirfd, const char *name, const char *digest, const char *prefix,
+                         Fault *reterr) {
         cleanup_json_ json_t *object = json_object();
         int r;
 
@@ -73,7 +74,7 @@ static int write_partial(int dirfd, const char *digest, const char *prefix, Faul
             json_put_str(object, "manifest", digest) < 0 || json_put_str(object, "prefix", prefix) < 0)
                 return -ENOMEM;
         r = json_write_file(dirfd, FETCH_PARTIAL, object, 0600);
-        return r < 0 ? fault_errno(reterr, r, "Failed to write '" FETCH_PARTIAL "'") : 0;
+        return r < 0 ? fault_errno(reterr, r, "Failed to write in '%s'", name) : 0;
 }
 
 /* There is FETCH_PARTIAL, @old, and data beside it. */
@@ -147,7 +148,7 @@ int place_claim(int dirfd, const char *name, const char *digest, const char *pre
                 fault_done(reterr);
         r = durable_unlink(dirfd, FETCH_PROGRESS);
         return r < 0 ? fault_errno(reterr, r, "Failed to remove '" FETCH_PROGRESS "'")
-                     : write_partial(dirfd, digest, prefix, reterr);
+                     : write_partial(dirfd, name, digest, prefix, reterr);
 }
 
 static int remove_marks(int dirfd, Fault *reterr) {

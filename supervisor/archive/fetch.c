@@ -19,8 +19,14 @@
 #include <inttypes.h>
 #include <pthread.h>
 
-#define STREAM_PART ((uint32_t) 4 << 20) /* where no manifest says how long the parts are */
+#define STREAM_PART ((uint32_t) 2 << 20) /* where no manifest says how long the parts are */
 #define BLOCK       ((uint64_t) 4096)
+
+/*
+ * Four connections with four parts of 4 MiB each: with less they wait for each other.
+ * A stream then takes some 120 MiB, and up to 128 more where zstd --long=27 wants them.
+ */
+#define STREAM_WINDOW ((uint64_t) 64 << 20)
 
 typedef struct Fetch {
         FetchOptions options; /* its control is the one below */
@@ -186,7 +192,9 @@ static RangesOptions mirrors_of(const FetchOptions *o) {
         return (RangesOptions){ .sources = o->sources,
                                 .per_mirror = o->connections,
                                 .limit_rate = o->limit_rate,
-                                .ca_file = o->ca_file };
+                                .ca_file = o->ca_file,
+                                .cancelled = o->control.cancelled,
+                                .cancelled_userdata = o->control.userdata };
 }
 
 static int fetch_frames(Fetch *f, FetchReport *ret, Fault *reterr) {
@@ -286,6 +294,8 @@ static int fetch_stream(Fetch *f, FetchReport *ret, Fault *reterr) {
         mirrors.part_max = STREAM_PART;
         if (f->found.manifest)
                 use_parts(&mirrors, f->found.manifest);
+        mirrors.window = STREAM_WINDOW > 4 * (uint64_t) mirrors.part_max ? STREAM_WINDOW
+                                                                         : 4 * (uint64_t) mirrors.part_max;
         r = ranges_open(&mirrors, &ranges, reterr);
         if (r < 0)
                 return r;
@@ -295,8 +305,6 @@ static int fetch_stream(Fetch *f, FetchReport *ret, Fault *reterr) {
         ranges_stats(ranges, &stats);
         ret->received = stats.received;
         ret->rejected = stats.rejected;
-        if (stats.mirrors_left < stats.mirrors)
-                pass_notice("Mirrors were given up", f);
         output_stats(f->output, &written);
         ret->plain_size = written.bytes;
         ret->files = written.files;

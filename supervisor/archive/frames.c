@@ -12,6 +12,7 @@
 #include "archive/frames.h"
 #include "archive/checkpoint.h"
 #include "archive/frame-files.h"
+#include "archive/mirror-watch.h"
 #include "archive/seed.h"
 #include "crypto/sha256.h"
 #include "util/hex.h"
@@ -22,7 +23,7 @@
 #include <time.h>
 #include <zstd.h>
 
-#define WORKERS          3
+#define WORKERS          4
 #define WORKERS_MAX      16
 #define WINDOW           ((uint64_t) 40 << 20)
 #define STEER_USEC       (200 * USEC_PER_MSEC)
@@ -41,6 +42,7 @@ typedef struct Frames {
         size_t n_wanted;
         size_t buffer_size;
         uint32_t part_max;
+        MirrorWatch watch; /* of the caller's thread */
 
         pthread_mutex_t lock; /* all below but what is said to be atomic */
         pthread_cond_t changed;
@@ -362,10 +364,11 @@ static void steer(Frames *f, const char *step) {
         if (control && control->cancelled && control->cancelled(control->userdata)) {
                 cleanup_fault_ Fault cancelled = {};
 
-                fault_set(&cancelled, -ECANCELED,
-                          "Cancelled: what is there is kept and continued next time");
+                fault_set(&cancelled, -ECANCELED, "Cancelled");
                 fail(f, -ECANCELED, &cancelled);
         }
+        if (f->ranges)
+                mirror_watch(&f->watch, f->ranges, control);
         show(f, step);
 }
 
@@ -542,9 +545,7 @@ static int download_wanted(Frames *f, FramesReport *ret, Fault *reterr) {
         ranges_stats(f->ranges, &stats);
         ret->received = stats.received;
         ret->rejected = f->rejected;
-        if (stats.mirrors_left < stats.mirrors)
-                notice(f, "%zu of %zu mirrors were given up", stats.mirrors - stats.mirrors_left,
-                       stats.mirrors);
+        mirror_watch(&f->watch, f->ranges, f->options->control);
         return r;
 }
 

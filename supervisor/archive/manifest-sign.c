@@ -47,7 +47,8 @@ static int check_one(const char *text, size_t size, const Signers *signers, cons
         r = sshsig_verify(sig, MANIFEST_NAMESPACE, digests, reterr);
         if (r == 0)
                 r = signers_find(signers, sshsig_key(sig), MANIFEST_NAMESPACE, now_sec, ret, reterr);
-        if (r > 0 && ssh_key_fingerprint(sshsig_key(sig), fingerprint) == 0)
+        if (r > 0 && !str_starts(fault_text(reterr, r), "key ") &&
+            ssh_key_fingerprint(sshsig_key(sig), fingerprint) == 0)
                 return fault_prefix(reterr, r, "key %s", fingerprint);
         return r;
 }

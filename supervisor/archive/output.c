@@ -10,6 +10,7 @@
  */
 #include "archive/output.h"
 #include "archive/direct.h"
+#include "archive/parents.h"
 #include "archive/path.h"
 #include "guard/match.h"
 #include "util/disk.h"
@@ -23,18 +24,10 @@
 #include <sys/ioctl.h>
 #include <sys/statvfs.h>
 
-#define PARENTS 16
-
 /* Of more directories mode and time are not put off to the end, the time is then that of the last change. */
 #define DEFERRED_MAX 262144
 
 #define OWN_PREFIX ".muster-"
-
-typedef struct Parent {
-        char *path; /* owned; NULL: free */
-        int fd;
-        uint64_t used;
-} Parent;
 
 typedef struct Deferred {
         char *path;
@@ -64,11 +57,12 @@ struct Output {
         OutputStats stats;
         uint64_t owed;
         OutputFile *files;
-        Parent parents[PARENTS];
-        uint64_t clock;
+        Parents parents;
         Deferred *deferred;
         size_t n_deferred;
 };
+
+static int on_made(const char *path, void *userdata, Fault *reterr);
 
 /* ---- Life ---- */
 
@@ -135,6 +129,7 @@ int output_new(int dirfd, const OutputOptions *options, Output **ret, Fault *ret
                 free(TAKE_PTR(o));
                 return r;
         }
+        o->parents = (Parents){ .dirfd = dirfd, .made = on_made, .userdata = o };
         r = take_patterns(o, options->protect, reterr);
         if (r >= 0)
                 r = take_prefix(o, options->prefix, reterr);
@@ -164,20 +159,12 @@ static OutputFile *file_free(OutputFile *f) {
         return NULL;
 }
 
-static void forget_parent(Parent *p) {
-        if (p->path)
-                close(p->fd);
-        free(TAKE_PTR(p->path));
-        p->used = 0;
-}
-
 Output *output_free(Output *o) {
         if (!o)
                 return NULL;
         while (o->files)
                 file_free(o->files);
-        for (size_t i = 0; i < PARENTS; i++)
-                forget_parent(&o->parents[i]);
+        parents_done(&o->parents);
         for (size_t i = 0; i < o->n_deferred; i++)
                 free(o->deferred[i].path);
         free(o->deferred);
@@ -319,91 +306,8 @@ static int count_bytes(Output *o, const char *path, uint64_t size, uint64_t owed
 
 /* ---- Directories; all under the lock ---- */
 
-static Parent *find_parent(Output *o, const char *path, size_t length) {
-        for (size_t i = 0; i < PARENTS; i++) {
-                Parent *p = &o->parents[i];
-
-                if (p->path && strncmp(p->path, path, length) == 0 && !p->path[length]) {
-                        p->used = ++o->clock;
-                        return p;
-                }
-        }
-        return NULL;
-}
-
-static int keep_parent(Output *o, const char *path, size_t length, int fd) {
-        Parent *p = &o->parents[0];
-
-        for (size_t i = 1; i < PARENTS; i++)
-                if (o->parents[i].used < p->used)
-                        p = &o->parents[i];
-        forget_parent(p);
-        p->path = strndup(path, length);
-        if (!p->path)
-                return -ENOMEM;
-        p->fd = fd;
-        p->used = ++o->clock;
-        return 0;
-}
-
-/* Makes @name below @parent unless it is there; its mode does not depend on the umask. */
-static int make_directory(Output *o, int parent, const char *name, const char *path, Fault *reterr) {
-        cleanup_fd_ int fd = -1;
-        bool fresh = mkdirat(parent, name, 0700) >= 0;
-        int r;
-
-        if (!fresh && errno != EEXIST)
-                return fault_errno(reterr, -errno, "Failed to make the directory of '%s'", path);
-        fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
-                return fault_set(reterr, -EBADMSG, "Entry '%s' needs a directory where something else is",
-                                 path);
-        if (fd < 0)
-                return fault_errno(reterr, -errno, "Failed to open the directory of '%s'", path);
-        if (fresh) {
-                r = count_entry(o, path, reterr);
-                if (r < 0)
-                        return r;
-                if (fchmod(fd, 0755) < 0)
-                        return fault_errno(reterr, -errno, "Failed to make the directory of '%s'", path);
-        }
-        return TAKE_FD(fd);
-}
-
-/* The directory that the first @length bytes of @path name, made as needed. A borrowed fd, valid until the
- * next call. */
-static int enter(Output *o, const char *path, size_t length, Fault *reterr) {
-        size_t done = 0;
-        int fd = o->dirfd;
-
-        for (size_t n = length; n > 0;) {
-                Parent *p = find_parent(o, path, n);
-
-                if (p) {
-                        fd = p->fd;
-                        done = n;
-                        break;
-                }
-                while (n > 0 && path[--n] != '/')
-                        ;
-        }
-        while (done < length) {
-                size_t start = done + (done > 0), n = strcspn(path + start, "/");
-                char name[NAME_MAX + 1];
-                int r;
-
-                snprintf(name, sizeof name, "%.*s", (int) n, path + start);
-                fd = make_directory(o, fd, name, path, reterr);
-                if (fd < 0)
-                        return fd;
-                done = start + n;
-                r = keep_parent(o, path, done, fd);
-                if (r < 0) {
-                        close(fd);
-                        return r;
-                }
-        }
-        return fd;
+static int on_made(const char *path, void *userdata, Fault *reterr) {
+        return count_entry(userdata, path, reterr);
 }
 
 static struct timespec sane_time(int64_t sec, uint32_t nsec) {
@@ -444,7 +348,7 @@ int output_directory(Output *o, const char *name, mode_t mode, int64_t mtime_sec
                 return r;
         mode = (mode & 0777) | 0700; /* what is made in it, and its removal, need that */
         pthread_mutex_lock(&o->lock);
-        r = enter(o, path, strlen(path), reterr);
+        r = parents_enter(&o->parents, path, strlen(path), reterr);
         if (r >= 0)
                 r = o->n_deferred < DEFERRED_MAX ? defer(o, path, mode, mtime)
                                                  : set_mode_and_time(r, mode, mtime);
@@ -479,7 +383,7 @@ static int open_file(Output *o, const char *path, uint64_t *ret_blocks, Fault *r
         const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
         int parent, fd, r;
 
-        parent = enter(o, path, slash ? (size_t) (slash - path) : 0, reterr);
+        parent = parents_enter(&o->parents, path, slash ? (size_t) (slash - path) : 0, reterr);
         if (parent < 0)
                 return parent;
         fd = openat(parent, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -619,7 +523,7 @@ int output_finish(Output *o, Fault *reterr) {
         for (size_t i = 0; i < o->n_deferred && r >= 0; i++) {
                 const Deferred *d = &o->deferred[i];
 
-                r = enter(o, d->path, strlen(d->path), reterr);
+                r = parents_enter(&o->parents, d->path, strlen(d->path), reterr);
                 if (r < 0)
                         break;
                 r = set_mode_and_time(r, d->mode, d->mtime);

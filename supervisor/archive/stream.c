@@ -9,6 +9,7 @@
  */
 #include "archive/stream.h"
 #include "archive/decoder.h"
+#include "archive/mirror-watch.h"
 #include "archive/tar-reader.h"
 #include "util/hex.h"
 #include "util/text.h"
@@ -17,9 +18,9 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#define BLOCKS    8 /* 32 MiB */
+#define BLOCKS    16 /* 32 MiB */
 #define PARTS     4
-#define WRITERS   2
+#define WRITERS   4
 #define TICK_NSEC 200000000L
 
 typedef struct Stream {
@@ -37,6 +38,7 @@ typedef struct Stream {
         int error;
         Fault fault;
         atomic_uint_least64_t decoded; /* bytes of the archive */
+        MirrorWatch watch;             /* of the caller's thread */
 } Stream;
 
 /* The first one wins; its text is taken over. */
@@ -324,6 +326,7 @@ static void tick(Stream *s) {
                 why = c->pause(c->userdata);
                 ranges_pause(s->options->ranges, why);
         }
+        mirror_watch(&s->watch, s->options->ranges, c);
         if (c->progress)
                 show(s, why);
 }
@@ -346,6 +349,7 @@ static void look_on(Stream *s) {
                 running = s->running > 0;
                 pthread_mutex_unlock(&s->lock);
         }
+        mirror_watch(&s->watch, s->options->ranges, s->options->control);
         if (s->options->control && s->options->control->progress)
                 show(s, NULL);
 }

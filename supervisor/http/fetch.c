@@ -370,7 +370,18 @@ void response_only_http(CURL *curl) {
 #endif
 }
 
+static int on_time(void *userdata, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up) {
+        Response *r = userdata;
+
+        if (r->outcome == 0 && r->target->cancelled && r->target->cancelled(r->target))
+                r->outcome = fault_set(&r->why, -ECANCELED, "Cancelled");
+        return r->outcome != 0;
+}
+
 static void set_options(CURL *curl, const FetchLimits *limits, Response *r, char *error) {
+        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_time);
+        curl_easy_setopt(curl, CURLOPT_XFERINFODATA, r);
         response_only_http(curl);
         curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
         curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);

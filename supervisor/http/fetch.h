@@ -46,6 +46,8 @@ typedef struct FetchTarget {
          * NULL. */
         int (*began)(struct FetchTarget *target);
         void (*progress)(struct FetchTarget *target, uint64_t bytes_per_sec); /* may be NULL */
+        bool (*cancelled)(
+                struct FetchTarget *target); /* asked about once a second; -ECANCELED. May be NULL */
         void *userdata;
 } FetchTarget;
 

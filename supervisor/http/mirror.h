@@ -24,6 +24,7 @@ typedef struct Mirror {
         size_t index;
         char *shown;
         bool file, split;
+        bool whole; /* it gives nothing but whole files */
         MirrorState state;
         Piece *pieces;
         size_t n_pieces;

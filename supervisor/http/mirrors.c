@@ -67,6 +67,9 @@ static Transfer *transfers_of(const Mirrors *ms, const Mirror *m) {
 static void give_up(Mirrors *ms, Mirror *m, const char *text) {
         m->state = MIRROR_GONE;
         note(ms, m, text);
+        pthread_mutex_lock(&ms->parts->mutex);
+        ms->gone |= UINT64_C(1) << m->index;
+        pthread_mutex_unlock(&ms->parts->mutex);
         for (unsigned i = 0; i < ms->options->per_mirror; i++)
                 put_down(ms, &transfers_of(ms, m)[i]);
         parts_forget(ms->parts, m->index);
@@ -107,12 +110,30 @@ static int begin(Mirrors *ms, Transfer *t) {
         return r;
 }
 
+/* One that knows no ranges is of use where one request asks for everything. */
+static bool can_give(const Mirrors *ms, const Mirror *m) {
+        if (!m->whole)
+                return true;
+        if (m->n_pieces > 1)
+                return false;
+        return ms->laid_out ? parts_are_one(ms->parts)
+                            : !ms->options->part && m->size <= ms->options->part_max;
+}
+
 /* All pieces are known. */
 static int become_good(Mirrors *ms, Mirror *m) {
         cleanup_fault_ Fault fault = { 0 };
         char text[128];
         int r;
 
+        if (!can_give(ms, m)) {
+                snprintf(text, sizeof text,
+                         "HTTP 200 with the whole file (%" PRIu64
+                         " bytes) although 1 byte was asked for: expected HTTP 206",
+                         m->size);
+                give_up(ms, m, text);
+                return 0;
+        }
         if (!ms->laid_out && ms->options->size == 0) {
                 r = parts_lay_out(ms->parts, m->size, &fault);
                 if (r < 0) {
@@ -158,6 +179,8 @@ static void failed(Mirrors *ms, Mirror *m, uint64_t begun_usec, uint64_t bytes, 
         note(ms, m, text);
         if (bytes > 0)
                 m->failures = 0;
+        if (m->whole)
+                parts_forget(ms->parts, m->index);
         if (mirror_forgive(m, begun_usec, ms->now, ms->options->retries))
                 return;
         snprintf(last, sizeof last, "failed %u times in a row", m->failures + 1);
@@ -199,13 +222,17 @@ static int begin_probe(Mirrors *ms, Mirror *m) {
         Transfer *t = transfers_of(ms, m);
         int r;
 
-        if (t->busy)
-                return 0;
-        t->piece = m->n_pieces - 1;
-        t->from = 0;
-        t->to = 1;
-        r = begin(ms, t);
-        return r == 0 && m->file ? ended(ms, t, t->outcome) : r;
+        do {
+                if (t->busy)
+                        return 0;
+                t->piece = m->n_pieces - 1;
+                t->from = 0;
+                t->to = 1;
+                r = begin(ms, t);
+                if (r == 0 && m->file) /* it has its answer; the next split part is asked for at once */
+                        r = ended(ms, t, t->outcome);
+        } while (r == 0 && m->file && m->state == MIRROR_NEW && m->retry_usec <= ms->now);
+        return r;
 }
 
 static uint64_t fastest(const Mirrors *ms) {
@@ -256,6 +283,11 @@ static int ask(Mirrors *ms, Transfer *t) {
         const Cover *last = &t->covers[t->n_covers - 1];
         Piece *p = mirror_piece_at(t->mirror, t->from);
 
+        if (t->mirror->whole && t->from > p->base) { /* somebody else has begun it */
+                parts_leave(ms->parts, t->covers, t->n_covers);
+                t->n_covers = 0;
+                return 0;
+        }
         t->piece = (size_t) (p - t->mirror->pieces);
         t->to = last->offset + last->length;
         if (t->to > p->base + p->size)

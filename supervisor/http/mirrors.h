@@ -27,6 +27,7 @@ typedef struct Mirrors {
         /* For others, under parts->mutex. */
         RangesStats stats;
         char **troubles; /* of each mirror; NULL: none */
+        uint64_t gone;   /* a bit for each that was given up */
         struct {
                 uint64_t usec, received;
         } samples[16]; /* of the last seconds, a ring */

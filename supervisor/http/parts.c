@@ -13,6 +13,9 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
+
+#define ASK_NSEC 200000000L /* between questions whether it is cancelled */
 
 static void get_part(const Parts *p, size_t i, uint64_t *ret_offset, uint32_t *ret_length) {
         uint64_t offset = (uint64_t) i * p->options.part_max;
@@ -115,6 +118,16 @@ int parts_lay_out(Parts *p, uint64_t size, Fault *reterr) {
         return r;
 }
 
+bool parts_are_one(const Parts *p) {
+        uint64_t offset;
+        uint32_t length;
+
+        if (p->n_parts != 1)
+                return false;
+        get_part(p, 0, &offset, &length);
+        return offset == 0 && length == p->size;
+}
+
 void parts_fail(Parts *p, int error, const char *text) {
         pthread_mutex_lock(&p->mutex);
         if (p->error == 0) {
@@ -143,8 +156,24 @@ int parts_wait(Parts *p, Fault *reterr) {
         int r;
 
         pthread_mutex_lock(&p->mutex);
-        while (!p->opened && p->error == 0)
-                pthread_cond_wait(&p->changed, &p->mutex);
+        while (!p->opened && p->error == 0) {
+                struct timespec due;
+
+                if (!p->options.cancelled) {
+                        pthread_cond_wait(&p->changed, &p->mutex);
+                        continue;
+                }
+                clock_gettime(CLOCK_MONOTONIC, &due);
+                due.tv_nsec += ASK_NSEC;
+                due.tv_sec += due.tv_nsec / 1000000000;
+                due.tv_nsec %= 1000000000;
+                if (pthread_cond_clockwait(&p->changed, &p->mutex, CLOCK_MONOTONIC, &due) != ETIMEDOUT)
+                        continue;
+                pthread_mutex_unlock(&p->mutex);
+                if (p->options.cancelled(p->options.cancelled_userdata))
+                        parts_fail(p, -ECANCELED, "Cancelled");
+                pthread_mutex_lock(&p->mutex);
+        }
         r = told_error(p, reterr);
         pthread_mutex_unlock(&p->mutex);
         return r;

@@ -66,10 +66,13 @@ int parts_lay_out(Parts *p, uint64_t size, Fault *reterr);
 /* The end of everything; the first one counts. */
 void parts_fail(Parts *p, int error, const char *text);
 
+/* Whether one part is the whole file. */
+bool parts_are_one(const Parts *p);
+
 /* A mirror is good. */
 void parts_opened(Parts *p);
 
-/* Until one is: 0 or the error. */
+/* Until one is: 0 or the error; -ECANCELED as soon as options.cancelled() says so. */
 int parts_wait(Parts *p, Fault *reterr);
 
 int parts_take(Parts *p, RangePart **ret, Fault *reterr);

@@ -123,6 +123,15 @@ char *ranges_mirror_trouble(Ranges *r, size_t mirror) {
         return copy;
 }
 
+bool ranges_mirror_is_gone(Ranges *r, size_t mirror) {
+        bool gone;
+
+        pthread_mutex_lock(&r->parts.mutex);
+        gone = r->mirrors.gone & UINT64_C(1) << mirror;
+        pthread_mutex_unlock(&r->parts.mutex);
+        return gone;
+}
+
 Ranges *ranges_free(Ranges *r) {
         if (!r)
                 return NULL;

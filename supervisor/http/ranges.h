@@ -10,7 +10,7 @@
  * and all together are the file.
  *
  * Every answer is held to its request: 206 with exactly the range and total
- * asked for (200 only where the whole file was asked for), the same ETag (or
+ * asked for (200 only where the whole file is one part), the same ETag (or
  * Last-Modified) for as long as this lasts (If-Range), no compression, no proxy
  * or credentials from the environment, at most FETCH_REDIRECTS redirects and
  * none from https to http, HTTP/1.1. A mirror that breaks one of these, or fails
@@ -60,6 +60,10 @@ typedef struct RangesOptions {
         unsigned connect_sec; /* 0: 10 */
         unsigned retries;     /* failures in a row that a mirror is forgiven; 0: 3 */
         const char *ca_file;  /* NULL: the system's */
+
+        /* While ranges_open() waits, asked five times a second by the caller's thread; may be NULL. */
+        bool (*cancelled)(void *userdata);
+        void *cancelled_userdata;
 } RangesOptions;
 
 typedef struct RangesStats {
@@ -72,7 +76,7 @@ typedef struct RangesStats {
 /*
  * Asks the mirrors until one tells size and identity, then starts the thread.
  * 0; -EREMOTEIO: none is any good, and the fault has one line a mirror with its
- * reason (passwords, queries and fragments left out); -EINVAL: an option.
+ * reason (passwords, queries and fragments left out); -EINVAL: an option; -ECANCELED.
  */
 int ranges_open(const RangesOptions *options, Ranges **ret, Fault *reterr);
 
@@ -107,6 +111,9 @@ const char *ranges_mirror_name(const Ranges *r, size_t mirror);
 /* What went wrong with it so far, its reasons joined by "; ", the last one why it was given up. Owned; NULL:
  * nothing. */
 char *ranges_mirror_trouble(Ranges *r, size_t mirror);
+
+/* Whether it was given up. */
+bool ranges_mirror_is_gone(Ranges *r, size_t mirror);
 
 /* After all takers have ended. NULL is fine. Returns NULL. */
 Ranges *ranges_free(Ranges *r);

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define RECEIVE_BUFFER (512 * 1024)
+#define RECEIVE_BUFFER (256 * 1024)
 #define PACED_BUFFER   (64 * 1024)
 #define READ_STEP      (1024 * 1024)
 
@@ -130,10 +130,28 @@ static int judge_status(Transfer *t, long code) {
         return 0;
 }
 
+/* HTTP 200. A probe that gets one has learned that there are no ranges here; its body is not wanted. */
+static int judge_whole(Transfer *t, curl_off_t length) {
+        Piece *p = transfer_piece(t);
+        uint64_t asked = t->to - t->from;
+
+        if (transfer_is_probe(t) && length >= 0) {
+                p->size = (uint64_t) length;
+                t->mirror->whole = true;
+                t->told = true;
+                return 0;
+        }
+        if (!transfer_is_probe(t) && asked == p->size && length == (curl_off_t) asked)
+                return 0;
+        return fault_set(&t->why, TRANSFER_E_BROKEN,
+                         "HTTP 200 with the whole file although %" PRIu64
+                         " bytes of it were asked for: expected HTTP 206",
+                         asked);
+}
+
 /* With all headers there: is this what was asked for? */
 static int judge(Transfer *t) {
         curl_off_t length = -1;
-        uint64_t asked = t->to - t->from;
         long code = 0;
         int r;
 
@@ -143,15 +161,8 @@ static int judge(Transfer *t) {
         r = judge_status(t, code);
         if (r == 0)
                 r = judge_identity(t);
-        if (r == 0 && code == 206)
-                r = judge_range(t, length);
-        else if (r == 0 &&
-                 (transfer_is_probe(t) || asked != transfer_piece(t)->size || length != (curl_off_t) asked))
-                r = fault_set(&t->why, TRANSFER_E_BROKEN,
-                              "HTTP 200 with the whole file although %" PRIu64
-                              " bytes of it were asked for: "
-                              "expected HTTP 206",
-                              asked);
+        if (r == 0)
+                r = code == 206 ? judge_range(t, length) : judge_whole(t, length);
         return r == 0 ? pin(t) : r;
 }
 
@@ -178,7 +189,7 @@ static size_t on_body(char *data, size_t one, size_t size, void *userdata) {
                         return on_page(t, size);
                 t->outcome = judge(t);
         }
-        if (t->outcome != 0)
+        if (t->outcome != 0 || t->told)
                 return 0;
         if (size > t->to - t->position) {
                 t->outcome = fault_set(&t->why, TRANSFER_E_BROKEN,
@@ -270,7 +281,7 @@ static int set_request(Transfer *t) {
         char range[64];
 
         snprintf(range, sizeof range, "%" PRIu64 "-%" PRIu64, t->from - base, t->to - base - 1);
-        t->judged = t->held = false;
+        t->judged = t->told = t->held = false;
         t->header_bytes = t->page_bytes = 0;
         t->error[0] = 0;
         forget_headers(t);
@@ -349,6 +360,8 @@ int transfer_end(Transfer *t, CURLcode code, bool *ret_again) {
         }
         if (t->outcome == 0 && !t->judged && status != 0 && !response_is_redirect(status))
                 t->outcome = judge(t);
+        if (t->outcome == 0 && t->told)
+                return 0;
         if (t->outcome == 0 && code != CURLE_OK)
                 t->outcome = transport_failed(t, code);
         if (t->outcome == 0 && t->position < t->to)

@@ -40,6 +40,7 @@ typedef struct Transfer {
 
         unsigned hops;
         bool judged;
+        bool told; /* a probe knows all that it wanted from the headers */
         int outcome;
         Fault why;
         char *url, *etag, *modified, *range, *type, *encoding;

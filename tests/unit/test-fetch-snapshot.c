@@ -361,6 +361,33 @@ static void a_partial_is_continued_by_the_same_snapshot_only(void **state) {
         framed_is_there(b.into, bare, "");
 }
 
+/* As after a boot, when the network comes up late. */
+static void a_partial_outlives_mirrors_that_cannot_be_reached(void **state) {
+        char *away[] = { (char *) "http://127.0.0.1:1/snap.tar.zst", NULL };
+        cleanup_bed_ Bed b;
+
+        bed_make(&b, state, bare, NULL);
+        b.options.allow_unsigned = true;
+        b.options.limit_rate = 128 * 1024;
+        b.cancel = true;
+        assert_int_equal(fetch_it(&b), -ECANCELED);
+        b.cancel = false;
+        bed_options(&b);
+        b.options.sources = away;
+        for (unsigned i = 0; i < 3; i++) {
+                b.options.allow_unsigned = i == 0;
+                b.options.sha256 = i == 1 ? b.archive_sha256 : NULL;
+                assert_int_equal(fetch_it(&b), -EREMOTEIO);
+                assert_says(&b.fault, "127.0.0.1:1/snap.manifest");
+                assert_int_equal(faccessat(b.into, FETCH_PARTIAL, F_OK, 0), 0);
+        }
+        bed_options(&b);
+        b.options.allow_unsigned = true;
+        assert_int_equal(fetch_it(&b), 0);
+        assert_true(b.report.resumed);
+        framed_is_there(b.into, bare, "");
+}
+
 static void what_a_stream_left_is_removed_and_begun_again(void **state) {
         cleanup_bed_ Bed b;
 
@@ -496,6 +523,30 @@ static void over_http_everything_comes_and_a_bad_mirror_does_no_harm(void **stat
         mirror_stop(&mirrors[1]);
 }
 
+static void absent_one_is_told(void **state, bool framed) {
+        cleanup_free_ char *absent = NULL;
+        cleanup_bed_ Bed b;
+
+        bed_make(&b, state, bare, NULL);
+        assert_true(asprintf(&absent, "%s/absent.tar.zst", b.s->path) > 0);
+        b.options.sources = (char *[]){ absent, b.archive, NULL };
+        b.options.sha256 = framed ? b.manifest_sha256 : b.archive_sha256;
+        if (fetch_it(&b) != 0)
+                fail_msg("%s", b.fault.text);
+        assert_int_equal(b.report.framed, framed);
+        if (!strstr(b.notices, "absent.tar.zst' is given up: No such file") ||
+            !strstr(b.notices, "1 of 2 mirrors are left"))
+                fail_msg("%s", b.notices);
+}
+
+static void a_mirror_that_a_framed_download_gives_up_is_told_with_its_reason(void **state) {
+        absent_one_is_told(state, true);
+}
+
+static void a_mirror_that_a_stream_gives_up_is_told_with_its_reason(void **state) {
+        absent_one_is_told(state, false);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
 #define WITH_SCRATCH(test) cmocka_unit_test_setup_teardown(test, scratch_new, scratch_free)
@@ -511,12 +562,15 @@ int main(void) {
                 cmocka_unit_test(a_file_url_is_a_path),
                 WITH_SCRATCH(a_directory_with_something_in_it_is_refused_and_left_alone),
                 WITH_SCRATCH(a_partial_is_continued_by_the_same_snapshot_only),
+                WITH_SCRATCH(a_partial_outlives_mirrors_that_cannot_be_reached),
                 WITH_SCRATCH(what_a_stream_left_is_removed_and_begun_again),
                 WITH_SCRATCH(two_do_not_work_on_one_directory),
                 WITH_SCRATCH(the_one_directory_of_the_archive_is_stripped_when_asked),
                 WITH_SCRATCH(a_seed_is_used_below_the_prefix),
                 WITH_SCRATCH(without_room_nothing_is_begun),
                 WITH_SCRATCH(without_a_good_mirror_nothing_is_left),
+                WITH_SCRATCH(a_mirror_that_a_framed_download_gives_up_is_told_with_its_reason),
+                WITH_SCRATCH(a_mirror_that_a_stream_gives_up_is_told_with_its_reason),
                 WITH_SCRATCH(over_http_everything_comes_and_a_bad_mirror_does_no_harm),
         };
 

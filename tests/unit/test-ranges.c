@@ -680,6 +680,66 @@ static void cancelling_wakes_who_takes(void **state) {
         assert_int_equal(ranges_take(r, &part, NULL), -ECANCELED);
 }
 
+static bool is_cancelled(void *userdata) {
+        return ++*(unsigned *) userdata > 2;
+}
+
+/* The mirror would be waited for much longer than this test may take. */
+static void cancelling_ends_the_wait_for_the_first_answer(void **state) {
+        cleanup_strv_ char **sources = sources_of("/early-silent");
+        RangesOptions options = quick(sources);
+        cleanup_(ranges_freep) Ranges *r = NULL;
+        unsigned asked = 0;
+
+        options.low_sec = 1000;
+        options.cancelled = is_cancelled;
+        options.cancelled_userdata = &asked;
+        assert_int_equal(ranges_open(&options, &r, NULL), -ECANCELED);
+        assert_int_equal(asked, 3);
+}
+
+static void a_mirror_without_ranges_gives_what_is_one_part(void **state) {
+        static const char *const words[] = { "/early-whole", "/early-whole /late-cut",
+                                             "/late-stall /early-whole", "/good /early-whole" };
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                for (uint64_t size = 0; size <= SIZE; size += SIZE) {
+                        cleanup_strv_ char **sources = sources_of(words[i]);
+                        RangesOptions options = quick(sources);
+                        cleanup_(ranges_freep) Ranges *r = NULL;
+
+                        options.size = size;
+                        options.part_max = SIZE;
+                        options.window = 2 * SIZE;
+                        assert_int_equal(ranges_open(&options, &r, NULL), 0);
+                        assert_int_equal(ranges_size(r), SIZE);
+                        assert_all_comes(r, true);
+                }
+}
+
+static void a_mirror_without_ranges_is_of_no_use_for_more(void **state) {
+        for (uint64_t size = 0; size <= SIZE; size += SIZE) {
+                cleanup_strv_ char **sources = sources_of("/early-whole");
+                RangesOptions options = quick(sources);
+                cleanup_(ranges_freep) Ranges *r = NULL;
+                cleanup_fault_ Fault fault = { 0 };
+
+                options.size = size;
+                assert_int_equal(ranges_open(&options, &r, &fault), -EREMOTEIO);
+                assert_says(&fault, "HTTP 206");
+        }
+}
+
+static void who_was_given_up_is_told(void **state) {
+        cleanup_(ranges_freep) Ranges *r = NULL;
+
+        assert_int_equal(open_words("/early-html /good", &r, NULL), 0);
+        assert_all_comes(r, false);
+        assert_true(ranges_mirror_is_gone(r, 0));
+        assert_false(ranges_mirror_is_gone(r, 1));
+        assert_trouble(r, 0, "HTML page");
+}
+
 static void a_rate_is_not_exceeded(void **state) {
         cleanup_strv_ char **sources = sources_of("/good /good2");
         RangesOptions options = quick(sources);
@@ -869,6 +929,10 @@ int main(void) {
                 cmocka_unit_test(no_more_than_the_window_is_held),
                 cmocka_unit_test(a_pause_holds_and_ends),
                 cmocka_unit_test(cancelling_wakes_who_takes),
+                cmocka_unit_test(cancelling_ends_the_wait_for_the_first_answer),
+                cmocka_unit_test(a_mirror_without_ranges_gives_what_is_one_part),
+                cmocka_unit_test(a_mirror_without_ranges_is_of_no_use_for_more),
+                cmocka_unit_test(who_was_given_up_is_told),
                 cmocka_unit_test(a_rate_is_not_exceeded),
                 cmocka_unit_test(split_parts_are_one_file),
                 cmocka_unit_test(the_size_is_what_the_first_good_mirror_says),
