@@ -132,12 +132,14 @@ static int choose_position(const Exchange *x, bool *ret_keep, Fault *reterr) {
         }
         if (l == -ENOENT && i == -ENOENT)
                 return 0; /* it was missing before, and the next start asks the marks */
+        if (l >= 0)
+                fault_set(&fault, l, "The live signing state is older than the %s's", x->what);
         return fault_set(
                 reterr, GUARD_E_REFUSED,
                 "%s; the %s's says %s, and this node has signed up to %s: nothing was exchanged; put "
                 "the newest signing state back and %s again",
-                l < 0 ? fault_text(&fault, l) : "The live signing state is older than the incoming one",
-                x->what, i < 0 ? "nothing that can be read" : signing_position_format(there, &incoming),
+                fault_text(&fault, l), x->what,
+                i < 0 ? "nothing that can be read" : signing_position_format(there, &incoming),
                 signing_position_format(had, &mark), x->again);
 }
 
