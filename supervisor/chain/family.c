@@ -18,16 +18,12 @@ const ChainFamily *const *chain_families(void) {
 }
 
 int chain_family_protect(const ChainFamily *family, char *const *operators, char ***ret) {
-        const char *const *const lists[] = { family->key_files, family->state_files, family->own_files,
-                                             (const char *const *) operators };
         cleanup_strv_ char **all = calloc(1, sizeof *all);
 
-        if (!all)
+        if (!all || strv_extend(&all, family->key_files) < 0 || strv_extend(&all, family->state_files) < 0 ||
+            strv_extend(&all, family->own_files) < 0 ||
+            strv_extend(&all, (const char *const *) operators) < 0)
                 return -ENOMEM;
-        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
-                for (const char *const *pattern = lists[i]; pattern && *pattern; pattern++)
-                        if (strv_append(&all, *pattern) < 0)
-                                return -ENOMEM;
         *ret = TAKE_PTR(all);
         return 0;
 }

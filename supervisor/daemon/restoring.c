@@ -372,9 +372,7 @@ static void exchange_back(Upgrade *u) {
 }
 
 static void on_restored_stopped(Upgrade *u) {
-        if (json_bool(u->job->facts, "executed"))
-                (void) upgrade_remember_exit(u,
-                                             "exit-new"); /* without it the downtime is unknown, no more */
+        upgrade_remember_new_exit(u);
         upgrade_take_position(u, exchange_back);
 }
 

@@ -108,10 +108,14 @@ static void give_data_back(Upgrade *u) {
         upgrade_give_data_back(u, switch_back);
 }
 
-static void on_new_stopped(Upgrade *u) {
+void upgrade_remember_new_exit(Upgrade *u) {
         if (json_bool(u->job->facts, "executed"))
                 (void) upgrade_remember_exit(u,
                                              "exit-new"); /* without it the downtime is unknown, no more */
+}
+
+static void on_new_stopped(Upgrade *u) {
+        upgrade_remember_new_exit(u);
         upgrade_take_position(u, give_data_back);
 }
 

@@ -111,6 +111,9 @@ void upgrade_start_node(Upgrade *u, const char *version, UpgradeThen then);
 /* Remembers in the job's facts, once, when the process that was just stopped ended. */
 int upgrade_remember_exit(Upgrade *u, const char *fact);
 
+/* On the way back, after the stop: the same of what was tried, if it was executed at all. */
+void upgrade_remember_new_exit(Upgrade *u);
+
 /* From that end to the newest exec, microseconds; also over a reboot. -1: not known. */
 int64_t upgrade_downtime(const Upgrade *u, const char *fact);
 

@@ -17,15 +17,11 @@
 
 int protect_patterns(const char *const *key_files, const char *const *state_files, char *const *operators,
                      char ***ret) {
-        const char *const *const lists[] = { key_files, state_files, (const char *const *) operators };
         cleanup_strv_ char **all = calloc(1, sizeof *all);
 
-        if (!all)
+        if (!all || strv_extend(&all, key_files) < 0 || strv_extend(&all, state_files) < 0 ||
+            strv_extend(&all, (const char *const *) operators) < 0)
                 return -ENOMEM;
-        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
-                for (const char *const *p = lists[i]; p && *p; p++)
-                        if (strv_append(&all, *p) < 0)
-                                return -ENOMEM;
         *ret = TAKE_PTR(all);
         return 0;
 }

@@ -247,6 +247,13 @@ int strv_append(char ***v, const char *s) {
         return 0;
 }
 
+int strv_extend(char ***v, const char *const *more) {
+        for (; more && *more; more++)
+                if (strv_append(v, *more) < 0)
+                        return -ENOMEM;
+        return 0;
+}
+
 char **strv_free(char **v) {
         STRV_FOREACH (s, v)
                 free(*s);

@@ -54,7 +54,8 @@ uint64_t now_monotonic_usec(void);
 size_t strv_length(char *const *v);
 bool strv_contains(char *const *v, const char *s);
 int strv_append(char ***v, const char *s);
-char **strv_free(char **v); /* returns NULL */
+int strv_extend(char ***v, const char *const *more); /* by copies; @more may be NULL */
+char **strv_free(char **v);                          /* returns NULL */
 static inline void strv_freep(char ***v) {
         strv_free(*v);
 }
